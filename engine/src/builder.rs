@@ -1,0 +1,168 @@
+//! How an engine is set up.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::config::{Limits, Overflow};
+use crate::engine::{Engine, Weigher};
+use crate::error::ConfigError;
+use crate::index::{ChannelIndex, Clock};
+use crate::queue::MAX_MESSAGES;
+use crate::realtime::Realtime;
+use crate::receipt::{KeyRing, SigningKey};
+use crate::registry::Registry;
+use crate::stats::Counters;
+use crate::sync::Swap;
+
+/// How long a receipt is valid, and a revocation kept, unless told otherwise (rule R2).
+const RECEIPT_LIFETIME: Duration = Duration::from_secs(72 * 60 * 60);
+const MAX_RECEIPT_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Sets up a [`Realtime`]; made by [`Realtime::builder`].
+///
+/// ```
+/// use holocast::{Overflow, Realtime};
+/// use std::time::Duration;
+///
+/// let realtime = Realtime::<String>::builder()
+///     .queue_capacity(256)
+///     .overflow(Overflow::Reset)
+///     .weigh(1 << 20, |text| text.len() as u64)
+///     .receipt_lifetime(Duration::from_secs(3600))
+///     .build()?;
+/// # let _: Realtime<String> = realtime;
+/// # Ok::<(), holocast::ConfigError>(())
+/// ```
+pub struct Builder<P> {
+    capacity: usize,
+    overflow: Overflow,
+    weigher: Option<(u64, Weigher<P>)>,
+    limits: Limits,
+    lifetime: Duration,
+    keys: Vec<SigningKey>,
+    clock: Clock,
+    connections: usize,
+    channels: usize,
+}
+
+impl<P> fmt::Debug for Builder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("capacity", &self.capacity)
+            .field("overflow", &self.overflow)
+            .field("limits", &self.limits)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}
+
+fn system_ms() -> u64 {
+    // A clock before 1970 counts as 1970: stamps grow all the same (I1).
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+impl<P: Send + Sync + 'static> Builder<P> {
+    pub(crate) fn new() -> Self {
+        Self {
+            capacity: 1024,
+            overflow: Overflow::default(),
+            weigher: None,
+            limits: Limits::default(),
+            lifetime: RECEIPT_LIFETIME,
+            keys: Vec::new(),
+            clock: Clock(Arc::new(system_ms)),
+            connections: 0,
+            channels: 0,
+        }
+    }
+
+    /// How many messages a queue holds at most (rule Q1): 1 to 65,535, by default 1,024. Control events don't count.
+    #[must_use]
+    pub fn queue_capacity(mut self, messages: usize) -> Self {
+        self.capacity = messages;
+        self
+    }
+
+    /// What happens when a queue is full (rule Q2).
+    #[must_use]
+    pub fn overflow(mut self, policy: Overflow) -> Self {
+        self.overflow = policy;
+        self
+    }
+
+    /// Bounds queues by the weight of their messages too, in the weigher's unit, usually bytes (rule Q1). Each broadcast's params
+    /// are weighed once.
+    #[must_use]
+    pub fn weigh(mut self, max_weight: u64, weigher: impl Fn(&P) -> u64 + Send + Sync + 'static) -> Self {
+        self.weigher = Some((max_weight, Box::new(weigher)));
+        self
+    }
+
+    /// How long names may be (rule V3).
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long a receipt is valid and a revocation kept (rules R2 and R4): 1 ms to 100 years, by default 72 hours.
+    #[must_use]
+    pub fn receipt_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// The keys of receipt tokens (rule R5): the first signs, all verify. Without one, receipts can't be signed.
+    #[must_use]
+    pub fn signing_keys(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
+        self.keys = keys.into_iter().collect();
+        self
+    }
+
+    /// The time in milliseconds since the Unix epoch, for stamps and expiry; by default the system's. It may stand still or go back.
+    #[must_use]
+    pub fn clock(mut self, now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.clock = Clock(Arc::new(now_ms));
+        self
+    }
+
+    /// Makes room for so many connections at once, so that no connect has to wait for a table to grow.
+    #[must_use]
+    pub fn expected_connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// Makes room for so many channels at once, so that no subscribe has to wait for a table to grow.
+    #[must_use]
+    pub fn expected_channels(mut self, channels: usize) -> Self {
+        self.channels = channels;
+        self
+    }
+
+    /// # Errors
+    /// A setting out of its range.
+    pub fn build(self) -> Result<Realtime<P>, ConfigError> {
+        if !(1..=MAX_MESSAGES).contains(&self.capacity) {
+            return Err(ConfigError::QueueCapacity { messages: self.capacity, maximum: MAX_MESSAGES });
+        }
+        if matches!(self.weigher, Some((0, _))) {
+            return Err(ConfigError::QueueBytes);
+        }
+        if !(Duration::from_millis(1)..=MAX_RECEIPT_LIFETIME).contains(&self.lifetime) {
+            return Err(ConfigError::ReceiptLifetime { lifetime: self.lifetime, maximum: MAX_RECEIPT_LIFETIME });
+        }
+        Ok(Realtime::from_engine(Engine {
+            registry: Registry::new(self.connections),
+            index: ChannelIndex::new(self.channels, self.clock, self.lifetime.as_millis() as u64),
+            counters: Counters::new(),
+            limits: self.limits,
+            overflow: self.overflow,
+            capacity: self.capacity as u32,
+            // A bound of `u64::MAX` means that nothing is weighed.
+            weigher: self.weigher.map(|(bound, weigh)| (bound.min(u64::MAX - 1), weigh)),
+            keys: Swap::new(Arc::new(KeyRing::new(self.keys))),
+        }))
+    }
+}

@@ -1,0 +1,136 @@
+//! What all clones of a [`Realtime`](crate::Realtime) share, and the few steps that several operations have in common.
+//!
+//! The operations are in files of their own: `lifecycle.rs` (connect, identify, end), `subscriptions.rs` (changes from outside),
+//! `deltas.rs` (changes by a handler), `fanout.rs` (broadcasts), `inspect.rs` (questions).
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::channel::Channel;
+use crate::config::{Limits, Overflow};
+use crate::error::Error;
+use crate::event::Key;
+use crate::identity::{Client, Identity};
+use crate::index::{Cell, ChannelIndex};
+use crate::queue::{Control, Pushed};
+use crate::receipt::KeyRing;
+use crate::registry::{Registry, SlotId};
+use crate::stats::Counters;
+use crate::sync::Swap;
+use crate::text::Cid;
+
+/// How params are weighed, if they are.
+pub(crate) type Weigher<P> = Box<dyn Fn(&P) -> u64 + Send + Sync>;
+
+/// The engine.
+pub(crate) struct Engine<P> {
+    pub(crate) registry: Registry<P>,
+    pub(crate) index: ChannelIndex,
+    pub(crate) counters: Counters,
+    pub(crate) limits: Limits,
+    pub(crate) overflow: Overflow,
+    /// Messages that a queue holds at most.
+    pub(crate) capacity: u32,
+    /// What a queue's messages weigh together at most, and how they are weighed.
+    pub(crate) weigher: Option<(u64, Weigher<P>)>,
+    pub(crate) keys: Swap<KeyRing>,
+}
+
+impl<P> fmt::Debug for Engine<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Realtime")
+            .field("limits", &self.limits)
+            .field("overflow", &self.overflow)
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: Send + Sync + 'static> Engine<P> {
+    pub(crate) fn check_key(&self, channel: &Channel, cid: &Cid) -> Result<(), Error> {
+        channel.check(&self.limits)?;
+        Ok(self.limits.check_name("cid", cid)?)
+    }
+
+    pub(crate) fn check_keys(&self, keys: &[Key]) -> Result<(), Error> {
+        keys.iter().try_for_each(|(channel, cid)| self.check_key(channel, cid))
+    }
+
+    pub(crate) fn check_identity(&self, identity: &Identity) -> Result<(), Error> {
+        Ok(identity.check(&self.limits)?)
+    }
+
+    pub(crate) fn check_client(&self, client: &Client) -> Result<(), Error> {
+        Ok(client.check(&self.limits)?)
+    }
+
+    /// Queues a control event and wakes its receiver.
+    pub(crate) fn tell(&self, slot: SlotId, event: Control) {
+        if self.registry.slots.queue(slot).push_control(event) == Pushed::SentToSleeper {
+            self.wake(slot);
+        }
+    }
+
+    /// Wakes the receiver that holds the lease now.
+    pub(crate) fn wake(&self, slot: SlotId) {
+        self.registry.slot(slot).peek_tenant().parker.wake();
+    }
+
+    /// Tells a slot that bindings on one channel are gone.
+    pub(crate) fn tell_dropped(&self, slot: SlotId, channel: &Channel, cids: Vec<Cid>) {
+        if !cids.is_empty() {
+            let keys = cids.into_iter().map(|cid| (channel.clone(), cid)).collect();
+            self.tell(slot, Control::Unsubscribed(keys));
+        }
+    }
+}
+
+/// The record that an edit made before its swap, to be forgotten if the slot did not become a member after all (I3).
+#[derive(Debug, Default)]
+pub(crate) struct Recorded(Vec<(SlotId, Arc<Cell>, u64)>);
+
+impl Recorded {
+    /// Records the channel in the slot's own set. False: the connection has ended, leave it out.
+    pub(crate) fn record<P: Send + Sync + 'static>(&mut self, engine: &Engine<P>, slot: SlotId, cell: &Arc<Cell>) -> bool {
+        let place = engine.registry.slot(slot);
+        let ticket = place.new_ticket();
+        let open = place.joined.record(cell, ticket);
+        if open {
+            self.0.push((slot, Arc::clone(cell), ticket));
+        }
+        open
+    }
+
+    /// Forgets the records of slots that did not become members of this cell.
+    pub(crate) fn settle<P: Send + Sync + 'static>(
+        self,
+        engine: &Engine<P>,
+        became_member: impl Fn(SlotId, &Arc<Cell>) -> bool,
+    ) {
+        for (slot, cell, ticket) in self.0 {
+            if !became_member(slot, &cell) {
+                engine.registry.slot(slot).joined.forget(cell.id, ticket);
+            }
+        }
+    }
+}
+
+/// The record of a slot that an edit is about to remove from a channel, as it was read before the swap (I3).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaving {
+    slot: SlotId,
+    ticket: Option<u64>,
+}
+
+impl Leaving {
+    pub(crate) fn new<P: Send + Sync + 'static>(engine: &Engine<P>, slot: SlotId, cell: &Cell) -> Self {
+        Self { slot, ticket: engine.registry.slot(slot).joined.ticket(cell) }
+    }
+
+    /// After the swap.
+    pub(crate) fn forget<P: Send + Sync + 'static>(self, engine: &Engine<P>, cell: &Cell) {
+        if let Some(ticket) = self.ticket {
+            engine.registry.slot(self.slot).joined.forget(cell.id, ticket);
+        }
+    }
+}

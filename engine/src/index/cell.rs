@@ -1,0 +1,310 @@
+//! The cells of the channels: every change is one compare-and-swap of the channel's snapshot, which is the instant of rule S5.
+//!
+//! * **I1** Stamps grow along a cell's snapshots, and from a retired cell to its successor by way of `floor`.
+//! * **I2** A change resolves identities after it loaded the snapshot that it replaces: the caller's closure runs between the two.
+//! * **I5** A snapshot without members and revocations is marked retired in the same step; nobody edits a retired cell, whoever
+//!   meets one in the map takes it out. So an edit is never made to a cell that the map has lost: the map loses only retired cells.
+//!
+//! Revocations expire without a thread (rule R4): every edit gives back a few of its own channel's, and a few of the channel that is
+//! due first; `sweep` gives back all.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::snapshot::{Draft, Snapshot};
+use super::tree::{Entry, Set};
+use crate::channel::Channel;
+use crate::receipt::Stamp;
+use crate::sync::{AtomicU64, Loaded, Map, Ordering, Swap};
+
+/// Expired revocations of its own channel that an edit gives back.
+const OWN_EXPIRED: usize = 2;
+/// Expired revocations of the channel due first that an edit gives back.
+const DUE_EXPIRED: usize = 64;
+
+/// As many at a time, in a sweep.
+const SWEEP_EXPIRED: usize = 1024;
+
+/// The caller's idea of the time, in milliseconds since the Unix epoch.
+#[derive(Clone)]
+pub(crate) struct Clock(pub(crate) Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Clock {
+    pub(crate) fn now_ms(&self) -> u64 {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// A channel's place: its current snapshot.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    /// Tells cells apart, also of the same channel.
+    pub(crate) id: u64,
+    pub(crate) channel: Channel,
+    snapshot: Swap<Snapshot>,
+    /// Under which time the cell stands in the index's `due` set; 0 if it does not.
+    due_ms: AtomicU64,
+}
+
+impl Cell {
+    /// The current snapshot. Wait-free but for arc-swap's own bounded work.
+    pub(crate) fn snapshot(&self) -> Loaded<Snapshot> {
+        self.snapshot.load()
+    }
+}
+
+/// A cell with revocations, by the time when the oldest of them has expired.
+#[derive(Debug, Clone)]
+struct Due {
+    key: (u64, u64),
+    cell: Arc<Cell>,
+}
+
+impl Entry for Due {
+    type Key = (u64, u64);
+    fn key(&self) -> &(u64, u64) {
+        &self.key
+    }
+}
+
+/// All channels that have members or revocations.
+pub(crate) struct ChannelIndex {
+    cells: Map<Channel, Arc<Cell>>,
+    clock: Clock,
+    lifetime_ms: u64,
+    next_id: AtomicU64,
+    /// No stamp of a retired cell is above this one (I1).
+    floor: AtomicU64,
+    /// Revocations of this stamp or older may be gone, so receipts of this stamp or older are expired whatever the clock says.
+    horizon: AtomicU64,
+    due: Swap<Set<Due>>,
+}
+
+impl ChannelIndex {
+    pub(crate) fn new(expected: usize, clock: Clock, lifetime_ms: u64) -> Self {
+        Self {
+            cells: Map::with_capacity(expected),
+            clock,
+            lifetime_ms,
+            next_id: AtomicU64::new(1),
+            floor: AtomicU64::new(0),
+            horizon: AtomicU64::new(0),
+            due: Swap::new(Arc::new(Set::default())),
+        }
+    }
+
+    /// Channels that have a cell.
+    pub(crate) fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn lifetime_ms(&self) -> u64 {
+        self.lifetime_ms
+    }
+
+    /// Calls `f` with the channel's cell, if it has one.
+    pub(crate) fn read<R>(&self, channel: &Channel, f: impl FnOnce(&Arc<Cell>) -> R) -> Option<R> {
+        self.cells.read(channel, f)
+    }
+
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&Cell)) {
+        self.cells.for_each(|_, cell| f(cell));
+    }
+
+    /// Changes a channel: `f` is shown the current snapshot and drafts the next, again whenever another change came first. It
+    /// returns `None` to leave the channel as it is. A channel without a cell gets one only if `create`; otherwise the result is
+    /// `None`.
+    ///
+    /// Lock-free: a retry means that another change to the same channel succeeded.
+    pub(crate) fn edit<R>(
+        &self,
+        channel: &Channel,
+        create: bool,
+        mut f: impl FnMut(&Arc<Cell>, &Snapshot, &mut Draft) -> Option<R>,
+    ) -> Option<R> {
+        self.expire_some();
+        loop {
+            let cell = match self.cells.get(channel) {
+                Some(cell) => cell,
+                None if create => self.cells.get_or_insert_with(channel, || self.new_cell(channel)),
+                None => return None,
+            };
+            match self.edit_cell(&cell, &mut f) {
+                Ok(result) => return result,
+                Err(Retired) => self.unlink(&cell),
+            }
+        }
+    }
+
+    /// As [`ChannelIndex::edit`], for one cell, whatever the map says.
+    pub(crate) fn edit_cell<R>(
+        &self,
+        cell: &Arc<Cell>,
+        mut f: impl FnMut(&Arc<Cell>, &Snapshot, &mut Draft) -> Option<R>,
+    ) -> Result<Option<R>, Retired> {
+        loop {
+            let snapshot = cell.snapshot.load();
+            if snapshot.retired {
+                return Err(Retired);
+            }
+            let now_ms = self.clock.now_ms();
+            let mut draft = snapshot.draft(Stamp::next(snapshot.stamp, now_ms));
+            let result = f(cell, &snapshot, &mut draft);
+            if result.is_none() && !snapshot.is_empty() {
+                return Ok(None);
+            }
+            // A cell that was made for nothing is retired all the same.
+            self.give_back_expired(&mut draft, now_ms, OWN_EXPIRED);
+            if self.swap_in(cell, &snapshot, draft) {
+                return Ok(result);
+            }
+        }
+    }
+
+    fn new_cell(&self, channel: &Channel) -> Arc<Cell> {
+        // Acquire: pairs with AcqRel in swap_in(): the successor of a retired cell begins above its stamps (I1).
+        let floor = Stamp::from_u64(self.floor.load(Ordering::Acquire));
+        Arc::new(Cell {
+            // Relaxed: a name, related to nothing else.
+            id: self.next_id.fetch_add(1, Ordering::Relaxed),
+            channel: channel.clone(),
+            snapshot: Swap::new(Arc::new(Snapshot::empty(floor))),
+            due_ms: AtomicU64::new(0),
+        })
+    }
+
+    /// The linearization point of every change.
+    fn swap_in(&self, cell: &Arc<Cell>, current: &Arc<Snapshot>, draft: Draft) -> bool {
+        let next = Arc::new(draft.into_snapshot());
+        if next.retired {
+            // AcqRel: before the cell can be seen retired, so before it can have a successor (I1).
+            self.floor.fetch_max(next.stamp.as_u64(), Ordering::AcqRel);
+        }
+        if !cell.snapshot.replace(current, Arc::clone(&next)) {
+            return false;
+        }
+        if next.retired {
+            self.unlink(cell);
+        } else if let Some(oldest) = next.revocations.oldest() {
+            self.note_due(cell, oldest);
+        }
+        true
+    }
+
+    /// Takes a retired cell out of the map (I5).
+    fn unlink(&self, cell: &Arc<Cell>) {
+        self.cells.remove_if(&cell.channel, |linked| Arc::ptr_eq(linked, cell));
+        // AcqRel: whoever takes the time out takes the entry out.
+        let due_ms = cell.due_ms.swap(0, Ordering::AcqRel);
+        if due_ms != 0 {
+            self.change_due(|due| due.without(&(due_ms, cell.id)));
+        }
+    }
+
+    /// Puts a cell with revocations into the `due` set, once.
+    fn note_due(&self, cell: &Arc<Cell>, oldest: Stamp) {
+        // Relaxed: the common case, the entry stands.
+        if cell.due_ms.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        let due_ms = oldest.millis().saturating_add(self.lifetime_ms).saturating_add(1);
+        // AcqRel: one of several editors makes the entry.
+        if cell.due_ms.compare_exchange(0, due_ms, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            let entry = Due { key: (due_ms, cell.id), cell: Arc::clone(cell) };
+            self.change_due(|due| Some(due.with(entry.clone())));
+            // Retired in between, and unlinked before the entry was there: whoever sees both takes it out.
+            if cell.snapshot.load().retired {
+                self.change_due(|due| due.without(&entry.key));
+            }
+        }
+    }
+
+    fn change_due(&self, mut change: impl FnMut(&Set<Due>) -> Option<Set<Due>>) {
+        loop {
+            let due = self.due.load_full();
+            let Some(next) = change(&due) else { return };
+            if self.due.replace(&due, Arc::new(next)) {
+                return;
+            }
+        }
+    }
+
+    /// The stamp at and below which revocations have expired.
+    fn expired_until(&self, now_ms: u64) -> Option<Stamp> {
+        let last_ms = now_ms.checked_sub(self.lifetime_ms)?.checked_sub(1)?;
+        Some(Stamp::from_u64(last_ms.min(u64::MAX >> 16) << 16 | 0xFFFF))
+    }
+
+    /// Whether a receipt of this stamp has expired (rule R2).
+    pub(crate) fn receipt_expired(&self, stamp: Stamp) -> bool {
+        // Acquire: pairs with AcqRel in give_back_expired().
+        stamp.as_u64() <= self.horizon.load(Ordering::Acquire)
+            || self.expired_until(self.clock.now_ms()).is_some_and(|until| stamp <= until)
+    }
+
+    fn give_back_expired(&self, draft: &mut Draft, now_ms: u64, most: usize) -> usize {
+        let Some(until) = self.expired_until(now_ms) else { return 0 };
+        if draft.revocations.oldest().is_none_or(|oldest| oldest > until) {
+            return 0;
+        }
+        // AcqRel: before the snapshot without them can be seen, so that no clock that goes back revives what they revoked.
+        self.horizon.fetch_max(until.as_u64(), Ordering::AcqRel);
+        let (rest, gone) = draft.revocations.expired(until, most);
+        draft.revocations = rest;
+        gone
+    }
+
+    /// Gives back some revocations of the channel that is due first, if it is time.
+    fn expire_some(&self) {
+        let due = self.due.load();
+        if let Some(first) = due.first()
+            && first.key.0 <= self.clock.now_ms()
+        {
+            self.expire(first, DUE_EXPIRED);
+        }
+    }
+
+    fn expire(&self, first: &Due, most: usize) -> usize {
+        let (due_ms, cell) = (first.key.0, &first.cell);
+        self.change_due(|due| due.without(&first.key));
+        // AcqRel: one of several takes the turn; a failure means that another did, or that the cell was retired.
+        if cell.due_ms.compare_exchange(due_ms, 0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return 0;
+        }
+        let mut total = 0;
+        let edit = |_: &Arc<Cell>, _: &Snapshot, draft: &mut Draft| {
+            total = self.give_back_expired(draft, self.clock.now_ms(), most);
+            Some(())
+        };
+        match self.edit_cell(cell, edit) {
+            Ok(_) => total,
+            Err(Retired) => 0,
+        }
+    }
+
+    /// Gives back every expired revocation; returns how many. O(e log n) for e expired ones.
+    pub(crate) fn sweep(&self) -> usize {
+        let mut total = 0;
+        loop {
+            let due = self.due.load_full();
+            match due.first().filter(|first| first.key.0 <= self.clock.now_ms()) {
+                Some(first) => total += self.expire(first, SWEEP_EXPIRED),
+                None => return total,
+            }
+        }
+    }
+}
+
+/// The cell's channel has another cell by now, or none.
+#[derive(Debug)]
+pub(crate) struct Retired;

@@ -1,0 +1,46 @@
+#![doc = include_str!("../../README.md")]
+#![forbid(clippy::todo, clippy::unimplemented)]
+
+mod builder;
+mod channel;
+mod config;
+mod connection;
+mod deltas;
+mod engine;
+mod error;
+mod event;
+mod fanout;
+mod handler;
+mod hot;
+mod identity;
+mod index;
+mod inspect;
+#[cfg(feature = "serde")]
+mod json;
+mod lifecycle;
+mod queue;
+mod realtime;
+mod receipt;
+mod registry;
+mod stats;
+mod subscriptions;
+mod sync;
+mod text;
+
+pub use builder::Builder;
+pub use channel::{Channel, Element};
+pub use config::{Limits, Overflow};
+pub use connection::{Connection, RecvTimeoutError, TryRecvError};
+pub use deltas::{Applied, Transition};
+pub use error::{ChannelError, ConfigError, Error, NameError, ReceiptError};
+pub use event::{CloseReason, Echo, Event, Key, Reach};
+pub use handler::{Committed, Handler};
+pub use hot::HotChannel;
+pub use identity::{Client, Identity};
+pub use inspect::{Binding, Member};
+pub use lifecycle::Connected;
+pub use queue::{Cids, Delivery};
+pub use realtime::Realtime;
+pub use receipt::{Receipt, SigningKey, Stamp};
+pub use stats::Stats;
+pub use text::{Cid, Id, Text};

@@ -1,0 +1,311 @@
+//! Connections: connect, reconnect, supersede, identify, end (rules C1 to C6).
+//!
+//! A tenancy changes only by a compare-and-swap of the slot's tenant. Each change works through the same steps: claim the new
+//! identities, swap the tenant, tell the queue, unclaim the old ones, then visit the channels.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::connection::Connection;
+use crate::engine::{Engine, Leaving, Recorded};
+use crate::error::Error;
+use crate::event::{CloseReason, Key};
+use crate::identity::{Client, Identity};
+use crate::index::{Cell, Snapshot};
+use crate::queue::{Control, Parker};
+use crate::receipt::Receipt;
+use crate::registry::{MAX_SLOTS, SlotId, State, Tenant};
+use crate::sync::epoch;
+use crate::text::Cid;
+
+/// What [`Realtime::connect`](crate::Realtime::connect) and [`Realtime::reconnect`](crate::Realtime::reconnect) return.
+///
+/// ```
+/// use holocast::{Client, Connected, Realtime};
+///
+/// let realtime = Realtime::<String>::new();
+/// let Connected { connection, receipts, superseded } = realtime.connect(&Client::new("tab-1"))?;
+/// assert_eq!((connection.instance().as_str(), receipts.len(), superseded), ("tab-1", 0, false));
+/// # Ok::<(), holocast::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Connected<P: Send + Sync + 'static> {
+    /// The receiving half.
+    pub connection: Connection<P>,
+    /// Fresh receipts for all bindings in force, by channel and cid.
+    pub receipts: Vec<Receipt>,
+    /// Whether it took the place of a live connection of the same instance (rule C3).
+    pub superseded: bool,
+}
+
+impl<P: Send + Sync + 'static> Engine<P> {
+    pub(crate) fn connect(self: &Arc<Self>, client: &Client, receipts: &[Receipt]) -> Result<Connected<P>, Error> {
+        self.check_client(client)?;
+        let _pin = epoch::pin();
+        loop {
+            match self.registry.instance(client.instance()) {
+                Some(slot) => {
+                    let tenant = self.registry.slot(slot).tenant();
+                    if !tenant.is_live() {
+                        // Its end is on the way; the name is free already.
+                        self.registry.leave(client.instance(), slot);
+                    } else if let Some(connected) = self.supersede(client, slot, &tenant) {
+                        return Ok(connected);
+                    }
+                }
+                None => {
+                    let Some((slot, tenant)) = self.move_in(client)? else { continue };
+                    let mut fresh = self.restore(slot, &tenant, receipts);
+                    fresh.sort_by(|a, b| (a.channel(), a.cid()).cmp(&(b.channel(), b.cid())));
+                    let connection = Connection::new(Arc::clone(self), slot, &tenant);
+                    return Ok(Connected { connection, receipts: fresh, superseded: false });
+                }
+            }
+        }
+    }
+
+    /// A slot of its own for a client; `None` if another connection of the instance was faster.
+    fn move_in(self: &Arc<Self>, client: &Client) -> Result<Option<(SlotId, Arc<Tenant>)>, Error> {
+        let slots = &self.registry.slots;
+        let slot = slots.allocate().ok_or(Error::TooManyConnections { limit: MAX_SLOTS })?;
+        let (place, queue) = (slots.slot(slot), slots.queue(slot));
+        place.prepare();
+        queue.open();
+        let last = place.tenant();
+        let tenant = Arc::new(Tenant {
+            client: client.clone(),
+            ticket: place.new_ticket(),
+            generation: last.generation.wrapping_add(1),
+            auth: last.auth,
+            state: State::Live,
+            parker: Arc::new(Parker::new()),
+        });
+        queue.set_lease(tenant.generation, tenant.auth);
+        // Before the tenant is seen to live (I2).
+        self.registry.claim(client, slot, tenant.ticket);
+        place.replace_tenant(&last, Arc::clone(&tenant));
+        if self.registry.enter(client.instance(), slot) {
+            return Ok(Some((slot, tenant)));
+        }
+        self.let_go(slot, tenant.generation);
+        Ok(None)
+    }
+
+    /// Takes over a live connection's slot (rule C3); `None` if its tenancy changed meanwhile.
+    fn supersede(self: &Arc<Self>, client: &Client, slot: SlotId, old: &Arc<Tenant>) -> Option<Connected<P>> {
+        let next = Tenant {
+            client: client.clone(),
+            generation: old.generation.wrapping_add(1),
+            parker: Arc::new(Parker::new()),
+            ..Tenant::clone(old)
+        };
+        let tenant = self.change_tenant(slot, old, next)?;
+        // In any case: the old receiver may be about to sleep under its own parker.
+        old.parker.wake();
+        let (receipts, dropped) = self.renew(slot, &tenant);
+        if !dropped.is_empty() {
+            self.tell(slot, Control::Unsubscribed(dropped));
+        }
+        let connection = Connection::new(Arc::clone(self), slot, &tenant);
+        Some(Connected { connection, receipts, superseded: true })
+    }
+
+    /// Swaps a live tenant's state, with the identity index and the queue kept in step (I2, I4, I6).
+    fn change_tenant(&self, slot: SlotId, old: &Arc<Tenant>, mut next: Tenant) -> Option<Arc<Tenant>> {
+        let place = self.registry.slot(slot);
+        next.ticket = place.new_ticket();
+        next.auth = old.auth.wrapping_add(u32::from(old.client.user() != next.client.user()));
+        let next = Arc::new(next);
+        self.registry.claim(&next.client, slot, next.ticket);
+        if !place.replace_tenant(old, Arc::clone(&next)) {
+            self.registry.unclaim(&next.client, slot, next.ticket);
+            return None;
+        }
+        self.registry.slots.queue(slot).set_lease(next.generation, next.auth);
+        self.registry.unclaim(&old.client, slot, old.ticket);
+        Some(next)
+    }
+
+    /// Restores the bindings of valid receipts (rule C2).
+    fn restore(&self, slot: SlotId, tenant: &Arc<Tenant>, receipts: &[Receipt]) -> Vec<Receipt> {
+        let mut seen = HashSet::new();
+        receipts
+            .iter()
+            .filter(|receipt| seen.insert((receipt.channel(), receipt.cid(), receipt.stamp(), receipt.user(), receipt.session())))
+            .filter_map(|receipt| self.restore_one(slot, tenant, receipt))
+            .fold(Vec::new(), |mut fresh: Vec<Receipt>, receipt| {
+                // Two valid receipts of one binding: the later one counts.
+                fresh.retain(|known| (known.channel(), known.cid()) != (receipt.channel(), receipt.cid()));
+                fresh.push(receipt);
+                fresh
+            })
+    }
+
+    fn restore_one(&self, slot: SlotId, tenant: &Arc<Tenant>, receipt: &Receipt) -> Option<Receipt> {
+        let (client, channel, cid) = (&tenant.client, receipt.channel(), receipt.cid());
+        let authorized = receipt.user().is_none_or(|user| client.user() == Some(user));
+        if receipt.instance() != client.instance()
+            || !authorized
+            || self.index.receipt_expired(receipt.stamp())
+            || self.check_key(channel, cid).is_err()
+        {
+            return None;
+        }
+        // Under all of these a revocation counts (rule R2).
+        let names = || {
+            let mut names = vec![Identity::Instance(client.instance().clone())];
+            names.extend(client.shared_identities());
+            names.extend(receipt.session().cloned().map(Identity::Session));
+            names.extend(receipt.user().cloned().map(Identity::User));
+            names.into_iter()
+        };
+        let mut recorded = Recorded::default();
+        let mut member_of = None;
+        let fresh = self.index.edit(channel, true, |cell, snapshot, draft| {
+            member_of = None;
+            // The check and the restore are one change of the snapshot: no revocation falls between them (C2).
+            if draft.revocations.covers(names(), cid, receipt.stamp()) {
+                return None;
+            }
+            if snapshot.members.get(slot).is_none() && !recorded.record(self, slot, cell) {
+                return None;
+            }
+            let now = self.registry.slot(slot).peek_tenant();
+            if !now.is_live() || now.auth != tenant.auth {
+                return None;
+            }
+            draft.refresh(slot, tenant.auth);
+            let (_, by_user) = draft.bind(slot, tenant.auth, cid, receipt.user().is_some());
+            member_of = Some(cell.id);
+            Some(self.receipt(&now.client, channel, cid, by_user, draft.stamp))
+        });
+        recorded.settle(self, |_, cell| member_of == Some(cell.id));
+        fresh
+    }
+
+    /// A receipt for a binding of this client's connection.
+    pub(crate) fn receipt(
+        &self,
+        client: &Client,
+        channel: &crate::Channel,
+        cid: &Cid,
+        by_user: bool,
+        stamp: crate::Stamp,
+    ) -> Receipt {
+        let user = client.user().filter(|_| by_user).cloned();
+        Receipt::new(client.instance().clone(), channel.clone(), cid.clone(), user, client.session().cloned(), stamp)
+    }
+
+    /// Visits the channels of a superseded connection: fresh receipts for what is in force, and what the change of user dropped.
+    fn renew(&self, slot: SlotId, tenant: &Arc<Tenant>) -> (Vec<Receipt>, Vec<Key>) {
+        let (mut receipts, mut dropped) = (Vec::new(), Vec::new());
+        for cell in self.registry.slot(slot).joined.visit() {
+            self.visit(slot, &cell, &mut dropped, |cid, by_user, stamp| {
+                receipts.push(self.receipt(&tenant.client, &cell.channel, cid, by_user, stamp));
+            });
+        }
+        receipts.sort_by(|a, b| (a.channel(), a.cid()).cmp(&(b.channel(), b.cid())));
+        dropped.sort();
+        (receipts, dropped)
+    }
+
+    /// Drops what the slot's user did not authorize from one channel and shows what is left, at one instant. Always swaps the
+    /// snapshot, so that a subscriber that still took the old user for the current one fails and looks again (I4).
+    fn visit(&self, slot: SlotId, cell: &Arc<Cell>, dropped: &mut Vec<Key>, mut show: impl FnMut(&Cid, bool, crate::Stamp)) {
+        let edited = self.index.edit_cell(cell, |cell, _, draft| {
+            let leaving = Leaving::new(self, slot, cell);
+            let tenant = self.registry.slot(slot).peek_tenant();
+            let gone = draft.refresh(slot, tenant.auth);
+            Some((leaving, gone, draft.bounds(slot).to_vec(), draft.stamp))
+        });
+        if let Ok(Some((leaving, gone, bounds, stamp))) = edited {
+            if bounds.is_empty() {
+                leaving.forget(self, cell);
+            }
+            dropped.extend(gone.into_iter().map(|cid| (cell.channel.clone(), cid)));
+            bounds.iter().for_each(|bound| show(&bound.cid, bound.by_user, stamp));
+        }
+    }
+
+    pub(crate) fn identify(&self, client: &Client) -> Result<bool, Error> {
+        self.check_client(client)?;
+        let _pin = epoch::pin();
+        loop {
+            let Some(found) = self.registry.live(client.instance()) else { return Ok(false) };
+            let old = found.tenant;
+            if old.client == *client {
+                return Ok(true);
+            }
+            let next = Tenant { client: client.clone(), ..Tenant::clone(&old) };
+            let Some(tenant) = self.change_tenant(found.slot, &old, next) else { continue };
+            if tenant.auth != old.auth {
+                let mut dropped = Vec::new();
+                for cell in self.registry.slot(found.slot).joined.visit() {
+                    self.visit(found.slot, &cell, &mut dropped, |_, _, _| {});
+                }
+                if !dropped.is_empty() {
+                    dropped.sort();
+                    self.tell(found.slot, Control::Unsubscribed(dropped));
+                }
+            }
+            return Ok(true);
+        }
+    }
+
+    pub(crate) fn disconnect(&self, instance: &str) -> bool {
+        let _pin = epoch::pin();
+        match self.registry.live(&instance.into()) {
+            Some(found) => self.end(found.slot, None, CloseReason::Disconnected),
+            None => false,
+        }
+    }
+
+    /// Ends the tenancy of a slot, if it is live and, where given, of this generation. Its bindings and index entries are gone
+    /// when this returns true. The caller has pinned the epoch.
+    pub(crate) fn end(&self, slot: SlotId, generation: Option<u32>, reason: CloseReason) -> bool {
+        let place = self.registry.slot(slot);
+        let tenant = loop {
+            let old = place.tenant();
+            if !old.is_live() || generation.is_some_and(|generation| generation != old.generation) {
+                return false;
+            }
+            let closed = Arc::new(Tenant { state: State::Closed(reason), ..Tenant::clone(&old) });
+            if place.replace_tenant(&old, Arc::clone(&closed)) {
+                break closed;
+            }
+        };
+        let queue = self.registry.slots.queue(slot);
+        queue.close();
+        self.registry.leave(tenant.client.instance(), slot);
+        self.registry.unclaim(&tenant.client, slot, tenant.ticket);
+        for cell in place.joined.end() {
+            // Swaps the snapshot even if the slot is no member: a subscriber on its way fails and finds the tenant closed (I3).
+            let _ = self.index.edit_cell(&cell, |_, _: &Snapshot, draft| {
+                draft.unbind_all(slot);
+                Some(())
+            });
+        }
+        if reason != CloseReason::Overflow {
+            queue.release(&place.tally);
+        }
+        tenant.parker.wake();
+        if place.is_done() {
+            self.registry.slots.free_later(slot);
+        }
+        true
+    }
+
+    /// The receiving half of a lease is gone: ends the connection unless it was superseded.
+    pub(crate) fn let_go(&self, slot: SlotId, generation: u32) {
+        let _pin = epoch::pin();
+        self.end(slot, Some(generation), CloseReason::Disconnected);
+        let place = self.registry.slot(slot);
+        // A newer generation: the slot is its successor's to let go.
+        if place.peek_tenant().generation == generation {
+            self.registry.slots.queue(slot).release(&place.tally);
+            if place.is_done() {
+                self.registry.slots.free_later(slot);
+            }
+        }
+    }
+}

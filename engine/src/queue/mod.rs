@@ -1,0 +1,21 @@
+//! One lock-free queue per connection, and the blocks whose nodes travel through it. The only home of unsafe code.
+//!
+//! * [`word`]: the queue, one atomic word; push, take, close, park.
+//! * [`block`]: the nodes of one broadcast to one leaf of members, allocated together, and the delivery handed out.
+//! * [`parker`]: who sleeps on a queue.
+//!
+//! Callers: `fanout.rs` pushes, `connection.rs` takes, `registry/` opens and closes.
+
+mod block;
+mod parker;
+mod word;
+
+#[cfg(all(test, holocast_loom))]
+mod loom_tests;
+#[cfg(all(test, not(holocast_loom)))]
+mod tests;
+
+pub use block::{Cids, Delivery};
+pub(crate) use block::{Control, Publication};
+pub(crate) use parker::Parker;
+pub(crate) use word::{Bound, MAX_MESSAGES, Pushed, Queue, Tally, Taken, prefetch};

@@ -1,0 +1,505 @@
+//! A connection's queue: one word.
+//!
+//! ```text
+//!  63           48 47                               4  3..0
+//!  [ messages     ][ address of the newest node      ][flags]        flags: CLOSED, PARKED
+//! ```
+//!
+//! *Push*: read the word, link the new node to the old newest, compare-and-swap. The same step checks the bound, sees CLOSED
+//! and learns whether somebody sleeps. *Take*: swap the word for empty and turn the chain round; the rest of it waits as the
+//! *batch*, so a burst costs one atomic. There is no ABA: nodes leave a word only all at once, and a push never looks at the
+//! old newest node.
+//!
+//! The batch belongs to the queue, not to the receiver, because a superseding receiver inherits it (rule C3). Consumers exclude
+//! each other by the `consumer` flag: the receiver inside one `take`, its successor, an overflow's `reset`, and the release at
+//! the end. Nobody waits for it: a receiver that meets another consumer reports [`Taken::Busy`] and comes back, a publisher
+//! that wanted to reset refuses its message instead, an end of connection leaves the rest to the one who holds it.
+//!
+//! * **W1** nodes reachable from the word or the batch belong to the queue; taking the whole chain by one atomic step makes
+//!   them the taker's own (N1).
+//! * **W2** `batch`, `batch_len`, `taken` and `withheld` are written only by the holder of `consumer`.
+//! * **W3** messages in the word plus `batch_len` never exceed the bound: a push reads the word, then `batch_len`, then swaps
+//!   the word if unchanged; a take writes `batch_len` before it empties the word. If the take's swap comes first, the push
+//!   either fails or has read a word that was already empty, and with it the new `batch_len`; if the push's comes first, the
+//!   take's fails and counts again.
+
+use std::ptr::{self, NonNull};
+
+use super::block::{Control, Delivery, Node, Opened, is_control};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+const CLOSED: usize = 1;
+const PARKED: usize = 2;
+const FLAGS: usize = 0xF;
+const COUNT_SHIFT: u32 = 48;
+const ADDRESS: usize = ((1 << COUNT_SHIFT) - 1) & !FLAGS;
+
+/// The most messages a queue can be told to hold.
+pub(crate) const MAX_MESSAGES: usize = (1 << 16) - 1;
+
+const _: () = assert!(usize::BITS == 64, "the queue word packs a count beside a 48-bit address");
+
+/// The word, as read.
+#[derive(Clone, Copy)]
+struct Word(*mut Node);
+
+impl Word {
+    fn newest(self) -> *mut Node {
+        self.0.map_addr(|bits| bits & ADDRESS)
+    }
+
+    fn messages(self) -> usize {
+        self.0.addr() >> COUNT_SHIFT
+    }
+
+    fn has(self, flag: usize) -> bool {
+        self.0.addr() & flag != 0
+    }
+
+    fn flags(self) -> usize {
+        self.0.addr() & FLAGS
+    }
+
+    fn with(node: *mut Node, messages: usize, flags: usize) -> Self {
+        Self(node.map_addr(|address| address | messages << COUNT_SHIFT | flags))
+    }
+}
+
+/// How much a queue may hold, and what the message at hand weighs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bound {
+    pub(crate) messages: u32,
+    /// `u64::MAX`: params are not weighed.
+    pub(crate) bytes: u64,
+    pub(crate) weight: u64,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    Sent,
+    /// Sent, and the receiver sleeps: the caller must wake it.
+    SentToSleeper,
+    Full,
+    Closed,
+}
+
+/// What a take found.
+#[derive(Debug)]
+pub(crate) enum Taken<P> {
+    Delivery(Delivery<P>),
+    Control(Control),
+    /// Messages that were refused or released since the last event.
+    Lagged(u64),
+    Empty,
+    /// Empty, and nothing will come.
+    Closed,
+    /// Another consumer is at work for a few instructions.
+    Busy,
+    /// The lease is somebody else's now (I6).
+    Superseded,
+}
+
+/// The queue of one slot. One cache line; holds no heap memory while idle (rule Q4).
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Queue<P> {
+    word: AtomicPtr<Node>,
+    /// Whose queue it is: the lease's generation above, the count of user changes below (I4, I6). Only grows.
+    lease: AtomicU64,
+    /// The oldest node of what was taken from the word and not handed out yet, linked towards newer ones (W2).
+    batch: AtomicPtr<Node>,
+    /// Refused or released since the receiver was last told.
+    lagged: AtomicU64,
+    /// What the queued messages weigh together.
+    bytes: AtomicU64,
+    /// Messages handed out, over all tenants (W2).
+    taken: AtomicU64,
+    /// Messages in the batch (W2).
+    batch_len: AtomicU32,
+    /// 1 while somebody consumes.
+    consumer: AtomicU32,
+    of: std::marker::PhantomData<fn() -> P>,
+}
+
+const _: () = assert!(cfg!(holocast_loom) || size_of::<Queue<()>>() == 64, "an idle queue is one cache line");
+
+/// What is counted besides the deliveries taken, too seldom for the queue's own cache line.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    /// Messages released with a connection or by a reset.
+    pub(crate) released: AtomicU64,
+    /// Messages not handed out because of a change of user (rule C5).
+    pub(crate) withheld: AtomicU64,
+}
+
+impl Tally {
+    pub(crate) fn new() -> Self {
+        Self { released: AtomicU64::new(0), withheld: AtomicU64::new(0) }
+    }
+}
+
+pub(crate) fn lease(generation: u32, auth: u32) -> u64 {
+    u64::from(generation) << 32 | u64::from(auth)
+}
+
+impl<P> Queue<P> {
+    /// Closed, until its slot gets a tenant.
+    pub(crate) fn new() -> Self {
+        Self {
+            word: AtomicPtr::new(Word::with(ptr::null_mut(), 0, CLOSED).0),
+            lease: AtomicU64::new(0),
+            batch: AtomicPtr::new(ptr::null_mut()),
+            lagged: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            batch_len: AtomicU32::new(0),
+            consumer: AtomicU32::new(0),
+            of: std::marker::PhantomData,
+        }
+    }
+
+    /// Opens the queue for a new tenant. The slot is the caller's alone and the queue was released.
+    pub(crate) fn open(&self) {
+        // Relaxed: published with the tenant, by the registry.
+        self.lagged.store(0, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
+        // Release: pairs with Acquire in push and take, for whoever finds the slot through an old snapshot's number.
+        self.word.store(ptr::null_mut(), Ordering::Release);
+    }
+
+    /// Tells the consumers whose queue it is now. Generations and counts only grow, so a late call changes nothing.
+    pub(crate) fn set_lease(&self, generation: u32, auth: u32) {
+        // AcqRel: pairs with Acquire in take(): from here on no event goes to the old lease or under the old user (I4, I6).
+        self.lease.fetch_max(lease(generation, auth), Ordering::AcqRel);
+    }
+
+    /// # Safety
+    /// The node is the caller's own and initialised (N1); it is the queue's if the push was sent.
+    pub(super) unsafe fn push_message(&self, node: *mut Node, bound: &Bound) -> Pushed {
+        let weighed = bound.bytes != u64::MAX;
+        // Relaxed: a running sum; who exceeds it takes its share back.
+        if weighed && self.bytes.fetch_add(bound.weight, Ordering::Relaxed).saturating_add(bound.weight) > bound.bytes {
+            self.bytes.fetch_sub(bound.weight, Ordering::Relaxed);
+            // Relaxed: only tells closed from full; both refuse.
+            return if Word(self.word.load(Ordering::Relaxed)).has(CLOSED) { Pushed::Closed } else { Pushed::Full };
+        }
+        // SAFETY: passed on.
+        let pushed = unsafe { self.push(node, 1, bound.messages as usize) };
+        if weighed && matches!(pushed, Pushed::Full | Pushed::Closed) {
+            self.bytes.fetch_sub(bound.weight, Ordering::Relaxed);
+        }
+        pushed
+    }
+
+    /// Queues a control event, whatever the bound (rule Q3). `Closed`: the connection is gone, and the event with it.
+    pub(crate) fn push_control(&self, event: Control) -> Pushed {
+        let node = event.into_node();
+        // SAFETY: freshly made, ours.
+        let pushed = unsafe { self.push(node, 0, usize::MAX) };
+        if pushed == Pushed::Closed {
+            // SAFETY: a refused push leaves the node ours; it came from `into_node`.
+            drop(unsafe { Opened::<P>::new(NonNull::new_unchecked(node)) });
+        }
+        pushed
+    }
+
+    /// # Safety
+    /// As for [`Queue::push_message`].
+    unsafe fn push(&self, node: *mut Node, messages: usize, bound: usize) -> Pushed {
+        // Acquire: pairs with Release in take(): an emptied word comes with the batch_len that it was emptied into (W3).
+        let mut word = Word(self.word.load(Ordering::Acquire));
+        loop {
+            if word.has(CLOSED) {
+                return Pushed::Closed;
+            }
+            // Relaxed: ordered by the word (W3).
+            if messages > 0 && word.messages() + self.batch_len.load(Ordering::Relaxed) as usize >= bound {
+                return Pushed::Full;
+            }
+            // SAFETY: the node is the caller's own (N1), nobody else looks at it.
+            unsafe { (*node).next.with_mut(|next| *next = word.newest()) };
+            let new = Word::with(node, word.messages() + messages, word.flags() & !PARKED);
+            // Release: pairs with Acquire in take(); publishes the node (N1). Later pushes carry it on, as their swaps continue
+            // the release sequence. Acquire on failure: as for the load.
+            match self.word.compare_exchange_weak(word.0, new.0, Ordering::Release, Ordering::Acquire) {
+                Ok(_) if word.has(PARKED) => return Pushed::SentToSleeper,
+                Ok(_) => return Pushed::Sent,
+                Err(now) => word = Word(now),
+            }
+        }
+    }
+
+    /// Takes the next event for the lease of this generation.
+    pub(crate) fn take(&self, generation: u32, tally: &Tally) -> Taken<P> {
+        loop {
+            // Acquire: pairs with Release in push(), close() and reset().
+            let word = Word(self.word.load(Ordering::Acquire));
+            // Relaxed: written by this receiver, by a predecessor (ordered by the connect that made this one) or by a reset,
+            // whose push or wake comes after it.
+            let idle = word.newest().is_null() && self.batch.load(Ordering::Relaxed).is_null();
+            if idle && self.lagged.load(Ordering::Relaxed) == 0 {
+                return match (self.generation() == generation, word.has(CLOSED)) {
+                    (false, _) => Taken::Superseded,
+                    (true, true) => Taken::Closed,
+                    (true, false) => Taken::Empty,
+                };
+            }
+            if !self.lock() {
+                return Taken::Busy;
+            }
+            let (taken, withheld) = self.take_locked(generation, tally);
+            self.unlock();
+            match withheld {
+                // Dropped outside the lock: it may run the caller's own code.
+                Some(delivery) => drop(delivery),
+                None => return taken,
+            }
+        }
+    }
+
+    /// One step of a take; the second part is a delivery to withhold, after which to take again.
+    fn take_locked(&self, generation: u32, tally: &Tally) -> (Taken<P>, Option<Delivery<P>>) {
+        // Acquire: pairs with AcqRel in set_lease().
+        let lease = self.lease.load(Ordering::Acquire);
+        if (lease >> 32) as u32 != generation {
+            return (Taken::Superseded, None);
+        }
+        if self.lagged.load(Ordering::Relaxed) != 0 {
+            // Relaxed: a count. AcqRel is not needed: nothing is published by it.
+            return (Taken::Lagged(self.lagged.swap(0, Ordering::Relaxed)), None);
+        }
+        let Some(node) = self.next_node() else {
+            let closed = Word(self.word.load(Ordering::Acquire)).has(CLOSED);
+            return (if closed { Taken::Closed } else { Taken::Empty }, None);
+        };
+        // SAFETY: taken from the batch, so ours (W1, N1).
+        match unsafe { Opened::<P>::new(node) } {
+            Opened::Control(event) => (Taken::Control(event), None),
+            Opened::Delivery(mut delivery) => {
+                if delivery.weight() > 0 {
+                    self.bytes.fetch_sub(delivery.weight(), Ordering::Relaxed);
+                }
+                if delivery.judge(lease as u32) {
+                    // Relaxed: written only under the lock (W2), read by statistics.
+                    self.taken.store(self.taken.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    (Taken::Delivery(delivery), None)
+                } else {
+                    tally.withheld.fetch_add(1, Ordering::Relaxed);
+                    (Taken::Empty, Some(delivery))
+                }
+            }
+        }
+    }
+
+    /// Takes the oldest node out of the batch, filling it from the word if need be. Under the lock.
+    fn next_node(&self) -> Option<NonNull<Node>> {
+        // Relaxed, here and for batch_len: W2, ordered by the lock.
+        let mut oldest = self.batch.load(Ordering::Relaxed);
+        if oldest.is_null() {
+            oldest = self.take_word();
+        }
+        let node = NonNull::new(oldest)?;
+        // SAFETY: the batch is the queue's and we hold the lock (W1, W2).
+        let next = unsafe { node.as_ref() }.next.with(|next| {
+            // SAFETY: as above.
+            unsafe { *next }
+        });
+        self.batch.store(next, Ordering::Relaxed);
+        // SAFETY: still ours; nobody opened it yet.
+        if !unsafe { is_control(node.as_ptr()) } {
+            self.batch_len.store(self.batch_len.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        }
+        Some(node)
+    }
+
+    /// Empties the word into `batch_len` and returns its nodes, oldest first. Under the lock, with an empty batch.
+    fn take_word(&self) -> *mut Node {
+        let mut word = Word(self.word.load(Ordering::Relaxed));
+        loop {
+            if word.newest().is_null() {
+                return ptr::null_mut();
+            }
+            self.batch_len.store(word.messages() as u32, Ordering::Relaxed);
+            let empty = Word::with(ptr::null_mut(), 0, word.flags());
+            // AcqRel: Acquire pairs with Release in push() and brings the nodes; Release publishes batch_len (W3).
+            match self.word.compare_exchange_weak(word.0, empty.0, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => word = Word(now),
+            }
+        }
+        let mut older = ptr::null_mut();
+        let mut node = word.newest();
+        while !node.is_null() {
+            // SAFETY: taken from the word, so the holder's of the lock (W1).
+            let link = unsafe { &(*node).next };
+            let next = link.with_mut(|next| {
+                // SAFETY: as above.
+                unsafe { ptr::replace(next, older) }
+            });
+            older = node;
+            node = next;
+        }
+        older
+    }
+
+    /// Whether the receiver may sleep: the queue is empty and open, and the next push will find PARKED.
+    pub(crate) fn park(&self) -> bool {
+        let mut word = Word(self.word.load(Ordering::Relaxed));
+        loop {
+            if !word.newest().is_null() || word.has(CLOSED) {
+                return false;
+            }
+            let parked = Word::with(ptr::null_mut(), 0, word.flags() | PARKED);
+            // AcqRel: Release hands the registered waker to the push that clears the flag; a read-modify-write even if the
+            // flag is set, so that it is ordered against every push and close.
+            match self.word.compare_exchange_weak(word.0, parked.0, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => word = Word(now),
+            }
+        }
+    }
+
+    /// Accepts nothing from here on; what is queued stays. The caller wakes the receiver.
+    pub(crate) fn close(&self) {
+        let mut word = Word(self.word.load(Ordering::Relaxed));
+        loop {
+            let closed = Word::with(word.newest(), word.messages(), word.flags() | CLOSED);
+            // AcqRel: carries on the release sequence of the pushes; pairs with Acquire in take() and push().
+            match self.word.compare_exchange_weak(word.0, closed.0, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => word = Word(now),
+            }
+        }
+    }
+
+    /// Releases all that is queued. Returns false if another consumer is at work: it, or the next call, finds the rest.
+    pub(crate) fn release(&self, tally: &Tally) -> bool {
+        if !self.lock() {
+            return false;
+        }
+        let (batch, newer) = (self.batch.load(Ordering::Relaxed), self.take_word());
+        self.batch.store(ptr::null_mut(), Ordering::Relaxed);
+        self.batch_len.store(0, Ordering::Relaxed);
+        self.unlock();
+        for chain in [batch, newer] {
+            self.drop_chain(chain, tally);
+        }
+        true
+    }
+
+    /// Overflow policy `Reset`: releases the queued messages, keeps the control events, and leaves a note of how many went.
+    /// Returns false if another consumer is at work, which makes room itself.
+    pub(crate) fn reset(&self, tally: &Tally) -> bool {
+        if !self.lock() {
+            return false;
+        }
+        let (batch, newer) = (self.batch.load(Ordering::Relaxed), self.take_word());
+        let (mut kept, mut last) = (ptr::null_mut::<Node>(), ptr::null_mut::<Node>());
+        let mut dropped = ptr::null_mut::<Node>();
+        let mut lost = 0;
+        for mut node in [batch, newer] {
+            while !node.is_null() {
+                let this = node;
+                // SAFETY: out of the batch and the word, under the lock: ours (W1).
+                let link = unsafe { &(*this).next };
+                // SAFETY: as above.
+                node = link.with(|next| unsafe { *next });
+                // SAFETY: as above.
+                if unsafe { is_control(this) } {
+                    // SAFETY: as above.
+                    link.with_mut(|next| unsafe { *next = ptr::null_mut() });
+                    match NonNull::new(last) {
+                        // SAFETY: as above.
+                        Some(last) => unsafe { last.as_ref() }.next.with_mut(|next| {
+                            // SAFETY: as above.
+                            unsafe { *next = this }
+                        }),
+                        None => kept = this,
+                    }
+                    last = this;
+                } else {
+                    // SAFETY: as above.
+                    link.with_mut(|next| unsafe { *next = dropped });
+                    dropped = this;
+                    lost += 1;
+                }
+            }
+        }
+        self.batch.store(kept, Ordering::Relaxed);
+        self.batch_len.store(0, Ordering::Relaxed);
+        // Relaxed: a count that the receiver reads at its next take.
+        self.lagged.fetch_add(lost, Ordering::Relaxed);
+        self.unlock();
+        self.drop_chain(dropped, tally);
+        true
+    }
+
+    /// Notes a message that was refused while the connection lives on (`DropNewest`).
+    pub(crate) fn note_refused(&self) {
+        // Relaxed: a count that the receiver reads at its next take.
+        self.lagged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn drop_chain(&self, mut node: *mut Node, tally: &Tally) {
+        while let Some(this) = NonNull::new(node) {
+            // SAFETY: the chain was taken whole and is ours (W1).
+            node = unsafe { this.as_ref() }.next.with(|next| {
+                // SAFETY: as above.
+                unsafe { *next }
+            });
+            // SAFETY: as above, and its link was read.
+            if let Opened::Delivery(delivery) = unsafe { Opened::<P>::new(this) } {
+                tally.released.fetch_add(1, Ordering::Relaxed);
+                if delivery.weight() > 0 {
+                    self.bytes.fetch_sub(delivery.weight(), Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> bool {
+        // Acquire: pairs with Release in unlock(); brings the batch (W2).
+        self.consumer.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    fn unlock(&self) {
+        // Release: pairs with Acquire in lock().
+        self.consumer.store(0, Ordering::Release);
+    }
+
+    /// The generation of the current lease.
+    pub(crate) fn generation(&self) -> u32 {
+        // Acquire: pairs with AcqRel in set_lease().
+        (self.lease.load(Ordering::Acquire) >> 32) as u32
+    }
+
+    /// Messages queued. Exact at rest.
+    pub(crate) fn queued(&self) -> u64 {
+        let word = Word(self.word.load(Ordering::Acquire));
+        word.messages() as u64 + u64::from(self.batch_len.load(Ordering::Relaxed))
+    }
+
+    /// Messages handed out, over all tenants.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+impl<P> Drop for Queue<P> {
+    fn drop(&mut self) {
+        self.release(&Tally::new());
+    }
+}
+
+/// Asks for the queue's cache line, to be written soon.
+pub(crate) fn prefetch<P>(queue: &Queue<P>) {
+    #[cfg(all(target_arch = "x86_64", not(holocast_loom)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint; the address is a reference's.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(ptr::from_ref(queue).cast()) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(holocast_loom))))]
+    let _ = queue;
+}

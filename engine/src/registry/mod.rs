@@ -1,0 +1,137 @@
+//! Who is connected: instances, identities, slots and leases.
+//!
+//! * [`slots`]: the places of connections, in pages that never move.
+//! * [`tenant`]: who lives in a slot: one atomic cell for identities, lease and end.
+//! * [`joined`]: which channels a slot may be a member of.
+//!
+//! Two maps lead to slots: `instances` to the one slot of a live instance, `identities` to all slots that may match a session or
+//! a user. The second is a superset: an entry is made before the tenant's cell says so and removed after (I2), and carries the
+//! tenant's ticket, so that entries of different changes never meet.
+
+mod joined;
+mod slots;
+mod tenant;
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::identity::{Client, Identity};
+use crate::index::{Entry, Set};
+use crate::sync::Map;
+use crate::text::Text;
+
+pub(crate) use joined::Ticket;
+pub(crate) use slots::{MAX_SLOTS, Slot, SlotId, Slots};
+pub(crate) use tenant::{State, Tenant};
+
+/// A slot that may match an identity, and the tenant's ticket under which it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim {
+    key: (SlotId, Ticket),
+}
+
+impl Entry for Claim {
+    type Key = (SlotId, Ticket);
+    fn key(&self) -> &(SlotId, Ticket) {
+        &self.key
+    }
+}
+
+/// See the module's text.
+pub(crate) struct Registry<P> {
+    pub(crate) slots: Arc<Slots<P>>,
+    instances: Map<Text, SlotId>,
+    identities: Map<Identity, Arc<Set<Claim>>>,
+}
+
+/// A live connection that matches an identity, as its tenant's cell said when it was asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Match {
+    pub(crate) slot: SlotId,
+    pub(crate) tenant: Arc<Tenant>,
+}
+
+impl<P: Send + Sync + 'static> Registry<P> {
+    pub(crate) fn new(expected: usize) -> Self {
+        Self {
+            slots: Arc::new(Slots::new()),
+            instances: Map::with_capacity(expected),
+            identities: Map::with_capacity(expected),
+        }
+    }
+
+    pub(crate) fn slot(&self, id: SlotId) -> &Slot<P> {
+        self.slots.slot(id)
+    }
+
+    /// The slot that the instance's name leads to; whether its tenant lives is another question.
+    pub(crate) fn instance(&self, instance: &Text) -> Option<SlotId> {
+        self.instances.get(instance)
+    }
+
+    /// Enters a new tenancy under its name; fails if the name leads elsewhere.
+    pub(crate) fn enter(&self, instance: &Text, slot: SlotId) -> bool {
+        self.instances.get_or_insert_with(instance, || slot) == slot
+    }
+
+    pub(crate) fn leave(&self, instance: &Text, slot: SlotId) {
+        self.instances.remove_if(instance, |entered| *entered == slot);
+    }
+
+    pub(crate) fn for_each_instance(&self, mut f: impl FnMut(SlotId)) {
+        self.instances.for_each(|_, slot| f(*slot));
+    }
+
+    /// Makes the slot findable by the client's session and user, before its tenant's cell says so (I2).
+    pub(crate) fn claim(&self, client: &Client, slot: SlotId, ticket: Ticket) {
+        let claim = Claim { key: (slot, ticket) };
+        for identity in client.shared_identities() {
+            self.identities.update(&identity, |claims| {
+                Some(Arc::new(claims.map_or_else(Set::default, |claims| Set::clone(claims)).with(claim)))
+            });
+        }
+    }
+
+    /// Undoes [`Registry::claim`], after the tenant's cell says otherwise.
+    pub(crate) fn unclaim(&self, client: &Client, slot: SlotId, ticket: Ticket) {
+        for identity in client.shared_identities() {
+            self.identities.update(&identity, |claims| {
+                let claims = claims?;
+                let rest = claims.without(&(slot, ticket)).unwrap_or_else(|| Set::clone(claims));
+                (!rest.is_empty()).then(|| Arc::new(rest))
+            });
+        }
+    }
+
+    /// The slots that may match an identity. Ask after loading the snapshot that is to be changed (I2), and then each slot's
+    /// tenant by [`Registry::matching`].
+    pub(crate) fn candidates(&self, identity: &Identity) -> SmallVec<[SlotId; 4]> {
+        if let Identity::Instance(instance) = identity {
+            return self.instance(instance).into_iter().collect();
+        }
+        let claims = self.identities.get(identity);
+        let mut slots: SmallVec<[SlotId; 4]> = claims.iter().flat_map(|claims| claims.iter()).map(|claim| claim.key.0).collect();
+        // A slot stands there twice while its tenant changes.
+        slots.dedup();
+        slots
+    }
+
+    /// The slot's tenant, if it lives and matches the identity.
+    pub(crate) fn matching(&self, identity: &Identity, slot: SlotId) -> Option<Match> {
+        let tenant = self.slot(slot).tenant();
+        (tenant.is_live() && tenant.client.matches(identity)).then(|| Match { slot, tenant })
+    }
+
+    /// All live connections that match an identity.
+    pub(crate) fn resolve(&self, identity: &Identity) -> SmallVec<[Match; 2]> {
+        self.candidates(identity).into_iter().filter_map(|slot| self.matching(identity, slot)).collect()
+    }
+
+    /// The live connection of an instance.
+    pub(crate) fn live(&self, instance: &Text) -> Option<Match> {
+        let slot = self.instance(instance)?;
+        let tenant = self.slot(slot).tenant();
+        (tenant.is_live() && tenant.client.instance() == instance).then(|| Match { slot, tenant })
+    }
+}

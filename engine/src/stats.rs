@@ -1,0 +1,85 @@
+//! Counting without contention: sharded counters for publishers, per-slot counters for receivers.
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{AtomicU64, Ordering, shard};
+
+/// What the engine holds and has done ([`Realtime::stats`](crate::Realtime::stats)).
+///
+/// At rest `accepted == taken + queued + released + withheld` (rule B5); while others work each number is one that the counter
+/// had during the call.
+///
+/// ```
+/// let stats = holocast::Realtime::<()>::new().stats();
+/// assert_eq!((stats.connections, stats.accepted), (0, 0));
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Live connections.
+    pub connections: u64,
+    /// Channels with a binding or a revocation.
+    pub channels: u64,
+    /// Members of all channels: connections bound by at least one cid, once per channel.
+    pub members: u64,
+    /// Bindings of all members.
+    pub bindings: u64,
+    /// Revocations kept.
+    pub revocations: u64,
+    /// Broadcasts to a channel or nobody.
+    pub broadcasts: u64,
+    /// Messages that queues took.
+    pub accepted: u64,
+    /// Messages handed out.
+    pub taken: u64,
+    /// Messages waiting.
+    pub queued: u64,
+    /// Messages released with their connection, or by a reset.
+    pub released: u64,
+    /// Messages not handed out because the connection's user had changed (rule C5).
+    pub withheld: u64,
+    /// Messages that no queue took because it was full.
+    pub refused: u64,
+}
+
+const SHARDS: usize = if cfg!(holocast_loom) { 1 } else { 16 };
+
+#[derive(Debug)]
+struct Shard {
+    broadcasts: AtomicU64,
+    accepted: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// What publishers count.
+#[derive(Debug)]
+pub(crate) struct Counters(Box<[CachePadded<Shard>]>);
+
+impl Counters {
+    pub(crate) fn new() -> Self {
+        let shard =
+            || Shard { broadcasts: AtomicU64::new(0), accepted: AtomicU64::new(0), refused: AtomicU64::new(0) };
+        Self((0..SHARDS).map(|_| CachePadded::new(shard())).collect())
+    }
+
+    /// Counts one broadcast.
+    pub(crate) fn broadcast(&self, accepted: usize, refused: usize) {
+        let shard = &self.0[shard() % SHARDS];
+        // Relaxed, all of them: counts, summed up by stats().
+        shard.broadcasts.fetch_add(1, Ordering::Relaxed);
+        if accepted > 0 {
+            shard.accepted.fetch_add(accepted as u64, Ordering::Relaxed);
+        }
+        if refused > 0 {
+            shard.refused.fetch_add(refused as u64, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn add_to(&self, stats: &mut Stats) {
+        for shard in &self.0 {
+            stats.broadcasts += shard.broadcasts.load(Ordering::Relaxed);
+            stats.accepted += shard.accepted.load(Ordering::Relaxed);
+            stats.refused += shard.refused.load(Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Changes of subscriptions from outside, by identity: subscribe, unsubscribe, unsubscribe_all (rules S1 to S5).
+//!
+//! Each is one edit of the channel's snapshot: bindings and revocations of all matching connections change in one step. Events
+//! follow after the step.
+
+use crate::channel::Channel;
+use crate::engine::{Engine, Leaving, Recorded};
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::index::Cell;
+use crate::queue::Control;
+use crate::registry::{Match, SlotId};
+use crate::sync::epoch;
+use crate::text::Cid;
+use std::sync::Arc;
+
+/// A connection that a subscribe found.
+struct Granted {
+    found: Match,
+    by_user: bool,
+    /// Bindings of another user than the current one, dropped on the way (rule C5).
+    stale: Vec<Cid>,
+}
+
+/// A connection that an unsubscribe found.
+struct Revoked {
+    slot: SlotId,
+    dropped: Vec<Cid>,
+    leaving: Option<Leaving>,
+}
+
+impl<P: Send + Sync + 'static> Engine<P> {
+    pub(crate) fn subscribe(&self, identity: &Identity, channel: &Channel, cid: &Cid) -> Result<usize, Error> {
+        self.check_identity(identity)?;
+        self.check_key(channel, cid)?;
+        let _pin = epoch::pin();
+        let mut recorded = Recorded::default();
+        let mut granted: Vec<Granted> = Vec::new();
+        let mut member_of = 0;
+        // With nobody there, only revocations could be touched, and they would have a cell.
+        let create = !self.registry.candidates(identity).is_empty();
+        let stamp = self.index.edit(channel, create, |cell, snapshot, draft| {
+            member_of = cell.id;
+            granted.clear();
+            draft.grant(identity, cid);
+            for slot in self.registry.candidates(identity) {
+                // Recorded before the tenant is looked at, so that whoever changes the tenant after that look finds the
+                // record (I3, I4).
+                if snapshot.members.get(slot).is_none() && !recorded.record(self, slot, cell) {
+                    continue;
+                }
+                let Some(found) = self.registry.matching(identity, slot) else { continue };
+                let stale = draft.refresh(slot, found.tenant.auth);
+                let by_user = found.tenant.client.user().is_some();
+                let (_, by_user) = draft.bind(slot, found.tenant.auth, cid, by_user);
+                granted.push(Granted { found, by_user, stale });
+            }
+            Some(draft.stamp)
+        });
+        recorded.settle(self, |slot, cell: &Arc<Cell>| {
+            cell.id == member_of && granted.iter().any(|granted| granted.found.slot == slot)
+        });
+        let Some(stamp) = stamp else { return Ok(0) };
+        let matched = granted.len();
+        for Granted { found: Match { slot, tenant }, by_user, stale } in granted {
+            self.tell_dropped(slot, channel, stale);
+            self.tell(slot, Control::Subscribed(self.receipt(&tenant.client, channel, cid, by_user, stamp)));
+        }
+        Ok(matched)
+    }
+
+    pub(crate) fn unsubscribe(&self, identity: &Identity, channel: &Channel, cid: &Cid) -> Result<usize, Error> {
+        self.check_identity(identity)?;
+        self.check_key(channel, cid)?;
+        let revoked = self.revoke(identity, channel, Some(cid));
+        let matched = revoked.len();
+        for Revoked { slot, .. } in revoked {
+            // Bound or not: the client must forget its receipt (rule S3).
+            self.tell_dropped(slot, channel, vec![cid.clone()]);
+        }
+        Ok(matched)
+    }
+
+    pub(crate) fn unsubscribe_all(&self, identity: &Identity, channel: &Channel) -> Result<usize, Error> {
+        self.check_identity(identity)?;
+        channel.check(&self.limits)?;
+        let mut lost = 0;
+        for Revoked { slot, dropped, .. } in self.revoke(identity, channel, None) {
+            lost += usize::from(!dropped.is_empty());
+            self.tell_dropped(slot, channel, dropped);
+        }
+        Ok(lost)
+    }
+
+    /// Records the revocation of one cid, or of all, and drops what it covers, in one step.
+    fn revoke(&self, identity: &Identity, channel: &Channel, cid: Option<&Cid>) -> Vec<Revoked> {
+        let _pin = epoch::pin();
+        let edited = self.index.edit(channel, true, |cell, _, draft| {
+            draft.revoke(identity, cid);
+            let revoked = self.registry.resolve(identity).into_iter().map(|Match { slot, .. }| {
+                let leaving = Leaving::new(self, slot, cell);
+                let dropped = match cid {
+                    Some(cid) => draft.unbind(slot, cid).then(|| cid.clone()).into_iter().collect(),
+                    None => draft.unbind_all(slot),
+                };
+                let gone = !dropped.is_empty() && draft.bounds(slot).is_empty();
+                Revoked { slot, dropped, leaving: gone.then_some(leaving) }
+            });
+            Some((Arc::clone(cell), revoked.collect::<Vec<_>>()))
+        });
+        let Some((cell, revoked)) = edited else { return Vec::new() };
+        revoked.iter().filter_map(|revoked| revoked.leaving).for_each(|leaving| leaving.forget(self, &cell));
+        revoked
+    }
+}

@@ -1,0 +1,375 @@
+//! Everything that threads share goes through this file: std, papaya, arc-swap and crossbeam in production; loom and small
+//! stand-ins under `cfg(holocast_loom)`. No other file of the engine names an atomic, a lock or one of those crates.
+//!
+//! The stand-ins keep the contract that the engine relies on and nothing more: [`Swap`] is one atomic whose old values live
+//! on, [`Map`] and [`Pool`] are behind loom's mutex, [`epoch`] runs a deferred closure once every pin that was active when it
+//! was deferred is gone.
+
+#[cfg(not(holocast_loom))]
+pub(crate) use production::*;
+#[cfg(holocast_loom)]
+pub(crate) use stand_in::*;
+
+#[cfg(not(holocast_loom))]
+mod production {
+    use std::hash::Hash;
+    use std::sync::Arc;
+
+    pub(crate) use atomic_waker::AtomicWaker;
+    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+    /// One turn of a loop that waits for another thread's few instructions.
+    pub(crate) fn spin() {
+        std::hint::spin_loop();
+    }
+
+    /// Memory without a lock of its own: who may touch it is decided elsewhere.
+    #[derive(Debug)]
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+
+    /// A cell that holds an `Arc`: loads take part in no contention, changes are compare-and-swaps.
+    #[derive(Debug)]
+    pub(crate) struct Swap<T>(arc_swap::ArcSwap<T>);
+
+    /// What a load returns; keeps the value alive.
+    pub(crate) type Loaded<T> = arc_swap::Guard<Arc<T>>;
+
+    impl<T> Swap<T> {
+        pub(crate) fn new(value: Arc<T>) -> Self {
+            Self(arc_swap::ArcSwap::new(value))
+        }
+
+        /// Acquire.
+        pub(crate) fn load(&self) -> Loaded<T> {
+            self.0.load()
+        }
+
+        /// Acquire.
+        pub(crate) fn load_full(&self) -> Arc<T> {
+            self.0.load_full()
+        }
+
+        /// AcqRel; whether `new` took the place of `current`.
+        pub(crate) fn replace(&self, current: &Arc<T>, new: Arc<T>) -> bool {
+            Arc::ptr_eq(&self.0.compare_and_swap(current, new), current)
+        }
+
+        /// AcqRel.
+        pub(crate) fn swap(&self, new: Arc<T>) -> Arc<T> {
+            self.0.swap(new)
+        }
+    }
+
+    /// A concurrent map. Reads are lock-free; an insert may help, or wait for, a resize.
+    pub(crate) struct Map<K, V>(papaya::HashMap<K, V, foldhash::fast::RandomState>);
+
+    impl<K: Hash + Eq + Clone, V: Clone> Map<K, V> {
+        pub(crate) fn with_capacity(expected: usize) -> Self {
+            Self(papaya::HashMap::builder().capacity(expected).hasher(Default::default()).build())
+        }
+
+        pub(crate) fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        /// Calls `f` with the value in place, if there is one.
+        pub(crate) fn read<R>(&self, key: &K, f: impl FnOnce(&V) -> R) -> Option<R> {
+            self.0.pin().get(key).map(f)
+        }
+
+        pub(crate) fn get(&self, key: &K) -> Option<V> {
+            self.read(key, V::clone)
+        }
+
+        pub(crate) fn get_or_insert_with(&self, key: &K, make: impl FnOnce() -> V) -> V {
+            let pinned = self.0.pin();
+            match pinned.get(key) {
+                Some(value) => value.clone(),
+                None => pinned.get_or_insert_with(key.clone(), make).clone(),
+            }
+        }
+
+        /// Atomically replaces the value: `f` sees the current one and returns the next, `None` to remove it. `f` may run
+        /// more than once.
+        pub(crate) fn update(&self, key: &K, mut f: impl FnMut(Option<&V>) -> Option<V>) {
+            use papaya::Operation;
+            self.0.pin().compute(key.clone(), |entry| match (entry, f(entry.map(|(_, value)| value))) {
+                (_, Some(next)) => Operation::<V, ()>::Insert(next),
+                (Some(_), None) => Operation::Remove,
+                (None, None) => Operation::Abort(()),
+            });
+        }
+
+        pub(crate) fn remove_if(&self, key: &K, mut holds: impl FnMut(&V) -> bool) {
+            let _ = self.0.pin().remove_if(key, |_, value| holds(value));
+        }
+
+        pub(crate) fn for_each(&self, mut f: impl FnMut(&K, &V)) {
+            for (key, value) in &self.0.pin() {
+                f(key, value);
+            }
+        }
+    }
+
+    /// Values that wait for somebody to take them; no order is promised.
+    #[derive(Debug)]
+    pub(crate) struct Pool<T>(crossbeam_queue::SegQueue<T>);
+
+    impl<T> Pool<T> {
+        pub(crate) const fn new() -> Self {
+            Self(crossbeam_queue::SegQueue::new())
+        }
+
+        pub(crate) fn put(&self, value: T) {
+            self.0.push(value);
+        }
+
+        pub(crate) fn take(&self) -> Option<T> {
+            self.0.pop()
+        }
+    }
+
+    /// Grace periods: what is deferred runs when every pin of that moment is gone.
+    pub(crate) mod epoch {
+        #[derive(Debug)]
+        pub(crate) struct Guard(crossbeam_epoch::Guard);
+
+        pub(crate) fn pin() -> Guard {
+            Guard(crossbeam_epoch::pin())
+        }
+
+        impl Guard {
+            pub(crate) fn defer(&self, f: impl FnOnce() + Send + 'static) {
+                self.0.defer(f);
+            }
+
+            /// Gives what this thread deferred to all threads, so that it is not held until this one works again.
+            pub(crate) fn flush(&self) {
+                self.0.flush();
+            }
+        }
+    }
+
+    /// Which of the sharded counters this thread adds to.
+    pub(crate) fn shard() -> usize {
+        use std::sync::atomic::AtomicUsize;
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            // Relaxed: a number for this thread, related to nothing else.
+            static SHARD: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+        }
+        SHARD.with(|shard| *shard)
+    }
+}
+
+#[cfg(holocast_loom)]
+mod stand_in {
+    use std::collections::{BTreeMap, VecDeque};
+    use std::sync::Arc;
+
+    use loom::sync::Mutex;
+    use loom::sync::atomic::AtomicUsize;
+
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::future::AtomicWaker;
+    pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+    pub(crate) fn spin() {
+        loom::thread::yield_now();
+    }
+
+    /// The index of the current value is a loom atomic; every value ever held lives on in a list that loom does not see, as
+    /// the list gives no ordering that arc-swap would not give.
+    pub(crate) struct Swap<T> {
+        current: AtomicUsize,
+        values: std::sync::Mutex<Vec<Arc<T>>>,
+    }
+
+    pub(crate) type Loaded<T> = Arc<T>;
+
+    impl<T> std::fmt::Debug for Swap<T> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Swap")
+        }
+    }
+
+    impl<T> Swap<T> {
+        pub(crate) fn new(value: Arc<T>) -> Self {
+            Self { current: AtomicUsize::new(0), values: std::sync::Mutex::new(vec![value]) }
+        }
+
+        fn value(&self, index: usize) -> Arc<T> {
+            self.values.lock().expect("not poisoned")[index].clone()
+        }
+
+        fn keep(&self, value: Arc<T>) -> usize {
+            let mut values = self.values.lock().expect("not poisoned");
+            values.push(value);
+            values.len() - 1
+        }
+
+        pub(crate) fn load(&self) -> Loaded<T> {
+            self.value(self.current.load(Ordering::Acquire))
+        }
+
+        pub(crate) fn load_full(&self) -> Arc<T> {
+            self.load()
+        }
+
+        pub(crate) fn replace(&self, current: &Arc<T>, new: Arc<T>) -> bool {
+            let place = self
+                .values
+                .lock()
+                .expect("not poisoned")
+                .iter()
+                .position(|value| Arc::ptr_eq(value, current))
+                .expect("a value that was loaded from here");
+            let next = self.keep(new);
+            self.current.compare_exchange(place, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        }
+
+        pub(crate) fn swap(&self, new: Arc<T>) -> Arc<T> {
+            let next = self.keep(new);
+            self.value(self.current.swap(next, Ordering::AcqRel))
+        }
+    }
+
+    pub(crate) struct Map<K, V>(Mutex<BTreeMap<K, V>>);
+
+    impl<K: Ord + Clone, V: Clone> Map<K, V> {
+        pub(crate) fn with_capacity(_expected: usize) -> Self {
+            Self(Mutex::new(BTreeMap::new()))
+        }
+
+        pub(crate) fn len(&self) -> usize {
+            self.0.lock().unwrap().len()
+        }
+
+        pub(crate) fn read<R>(&self, key: &K, f: impl FnOnce(&V) -> R) -> Option<R> {
+            let value = self.get(key);
+            value.as_ref().map(f)
+        }
+
+        pub(crate) fn get(&self, key: &K) -> Option<V> {
+            self.0.lock().unwrap().get(key).cloned()
+        }
+
+        pub(crate) fn get_or_insert_with(&self, key: &K, make: impl FnOnce() -> V) -> V {
+            self.0.lock().unwrap().entry(key.clone()).or_insert_with(make).clone()
+        }
+
+        pub(crate) fn update(&self, key: &K, mut f: impl FnMut(Option<&V>) -> Option<V>) {
+            let mut map = self.0.lock().unwrap();
+            match f(map.get(key)) {
+                Some(next) => drop(map.insert(key.clone(), next)),
+                None => drop(map.remove(key)),
+            }
+        }
+
+        pub(crate) fn remove_if(&self, key: &K, mut holds: impl FnMut(&V) -> bool) {
+            let mut map = self.0.lock().unwrap();
+            if map.get(key).is_some_and(&mut holds) {
+                map.remove(key);
+            }
+        }
+
+        pub(crate) fn for_each(&self, mut f: impl FnMut(&K, &V)) {
+            let copy = self.0.lock().unwrap().clone();
+            copy.iter().for_each(|(key, value)| f(key, value));
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Pool<T>(Mutex<VecDeque<T>>);
+
+    impl<T> Pool<T> {
+        pub(crate) fn new() -> Self {
+            Self(Mutex::new(VecDeque::new()))
+        }
+
+        pub(crate) fn put(&self, value: T) {
+            self.0.lock().unwrap().push_back(value);
+        }
+
+        pub(crate) fn take(&self) -> Option<T> {
+            self.0.lock().unwrap().pop_front()
+        }
+    }
+
+    pub(crate) mod epoch {
+        use loom::sync::Mutex;
+        use std::collections::BTreeSet;
+
+        type Deferred = (BTreeSet<u64>, Box<dyn FnOnce() + Send>);
+
+        #[derive(Default)]
+        struct Pins {
+            next: u64,
+            active: BTreeSet<u64>,
+            deferred: Vec<Deferred>,
+        }
+
+        loom::lazy_static! {
+            static ref PINS: Mutex<Pins> = Mutex::new(Pins::default());
+        }
+
+        #[derive(Debug)]
+        pub(crate) struct Guard(u64);
+
+        pub(crate) fn pin() -> Guard {
+            let mut pins = PINS.lock().unwrap();
+            pins.next += 1;
+            let id = pins.next;
+            pins.active.insert(id);
+            Guard(id)
+        }
+
+        impl Guard {
+            pub(crate) fn defer(&self, f: impl FnOnce() + Send + 'static) {
+                let mut pins = PINS.lock().unwrap();
+                let active = pins.active.clone();
+                pins.deferred.push((active, Box::new(f)));
+            }
+
+            pub(crate) fn flush(&self) {}
+        }
+
+        impl Drop for Guard {
+            fn drop(&mut self) {
+                let mut ready = Vec::new();
+                {
+                    let mut pins = PINS.lock().unwrap();
+                    pins.active.remove(&self.0);
+                    let mut kept = Vec::new();
+                    for (mut waits_for, f) in std::mem::take(&mut pins.deferred) {
+                        waits_for.remove(&self.0);
+                        match waits_for.is_empty() {
+                            true => ready.push(f),
+                            false => kept.push((waits_for, f)),
+                        }
+                    }
+                    pins.deferred = kept;
+                }
+                ready.into_iter().for_each(|f| f());
+            }
+        }
+    }
+
+    pub(crate) fn shard() -> usize {
+        0
+    }
+}

@@ -1,0 +1,590 @@
+//! The engine and the model side by side: one script for both, everything compared after each operation.
+//!
+//! Called by the property test and the fuzzer. It never judges which of the two is right; the rules do.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use holocast::{CloseReason, Connection, Event, HotChannel, Overflow, Realtime, Receipt, Stamp, TryRecvError};
+
+use super::ops::{Op, Receipts, Room, Tab, Who};
+use super::{Changed, End, Key, Model, Policy, Post, Proof, ReceiverId, Said, Settings, Taken, Welcome};
+
+/// Where the clock starts: any instant that is not close to zero.
+const START_MS: u64 = 1_750_000_000_000;
+
+/// How many receipts a client remembers, also of those it was told to forget.
+const REMEMBERED: usize = 16;
+
+/// One script's circumstances.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) settings: Settings,
+    /// Every receiver is drained after every operation; otherwise events stay queued until a `Take`.
+    pub(crate) eager: bool,
+}
+
+impl Setup {
+    /// From two bytes, as the fuzzer gives them.
+    pub(crate) fn from_bytes([policy, capacity]: [u8; 2]) -> Self {
+        let policy = match policy % 3 {
+            0 => Policy::Close,
+            1 => Policy::DropNewest,
+            _ => Policy::Reset,
+        };
+        let settings = Settings {
+            capacity: [1024, 1, 2, 3][usize::from(capacity % 4)],
+            policy,
+            lifetime_ms: 72 * 3_600_000,
+        };
+        Setup { settings, eager: capacity / 4 % 2 == 0 }
+    }
+}
+
+/// Where engine and model disagree.
+#[derive(Debug)]
+pub(crate) struct Mismatch {
+    pub(crate) step: usize,
+    pub(crate) op: String,
+    pub(crate) what: String,
+    pub(crate) engine: String,
+    pub(crate) model: String,
+}
+
+impl std::fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "step {}, {}: {}", self.step, self.op, self.what)?;
+        writeln!(f, "  engine: {}", self.engine)?;
+        write!(f, "  model:  {}", self.model)
+    }
+}
+
+/// `(what, engine, model)`: located by the caller.
+type Check = Result<(), Box<(String, String, String)>>;
+
+fn same<T: PartialEq + Debug>(what: &str, engine: &T, model: &T) -> Check {
+    if engine == model { Ok(()) } else { differ(what, engine, model) }
+}
+
+fn differ(what: &str, engine: &dyn Debug, model: &dyn Debug) -> Check {
+    Err(Box::new((what.to_string(), format!("{engine:?}"), format!("{model:?}"))))
+}
+
+/// A receipt of the engine and the model's account of it.
+type Pair = (Proof, Receipt);
+
+#[derive(Default)]
+struct Browser {
+    current: Option<(ReceiverId, Connection<u64>)>,
+    old: VecDeque<(ReceiverId, Connection<u64>)>,
+    held: BTreeMap<Key, Pair>,
+    ever: VecDeque<Pair>,
+}
+
+impl Browser {
+    fn keep(&mut self, pair: Pair) {
+        self.ever.push_front(pair.clone());
+        self.ever.truncate(REMEMBERED);
+        self.held.insert(pair.0.key(), pair);
+    }
+}
+
+struct Drive {
+    realtime: Realtime<u64>,
+    model: Model,
+    clock: Arc<AtomicU64>,
+    browsers: BTreeMap<Tab, Browser>,
+    handles: BTreeMap<Room, HotChannel<u64>>,
+    /// The stamps seen, by channel and by the operation that issued them.
+    stamps: Vec<(holocast::Channel, u64, Stamp)>,
+}
+
+/// Runs the script on both; the first disagreement ends it.
+pub(crate) fn run(setup: Setup, script: &[Op]) -> Result<(), Mismatch> {
+    let mut drive = Drive::new(setup.settings);
+    for (step, op) in script.iter().enumerate() {
+        let locate = |found: Box<(String, String, String)>| {
+            let (what, engine, model) = *found;
+            Mismatch { step, op: format!("{op:?}"), what, engine, model }
+        };
+        drive.model.step(drive.clock.load(Ordering::Relaxed));
+        drive.perform(step as u64, op).map_err(locate)?;
+        if setup.eager {
+            drive.drain_all().map_err(locate)?;
+        }
+        drive.compare_state().map_err(locate)?;
+    }
+    drive.finish().map_err(|found| {
+        let (what, engine, model) = *found;
+        Mismatch { step: script.len(), op: "the end".to_string(), what, engine, model }
+    })
+}
+
+impl Drive {
+    fn new(settings: Settings) -> Self {
+        let clock = Arc::new(AtomicU64::new(START_MS));
+        let overflow = match settings.policy {
+            Policy::Close => Overflow::Close,
+            Policy::DropNewest => Overflow::DropNewest,
+            Policy::Reset => Overflow::Reset,
+        };
+        let shown = Arc::clone(&clock);
+        let realtime = Realtime::builder()
+            .queue_capacity(settings.capacity)
+            .overflow(overflow)
+            .receipt_lifetime(Duration::from_millis(settings.lifetime_ms))
+            .clock(move || shown.load(Ordering::Relaxed))
+            .build()
+            .expect("the settings are valid");
+        Drive {
+            realtime,
+            model: Model::new(settings, START_MS),
+            clock,
+            browsers: Tab::all().map(|tab| (tab, Browser::default())).collect(),
+            handles: BTreeMap::new(),
+            stamps: Vec::new(),
+        }
+    }
+
+    fn perform(&mut self, step: u64, op: &Op) -> Check {
+        match op {
+            Op::Broadcast { room, excluded, hot } => self.broadcast(step, *room, excluded, *hot),
+            Op::Subscribe { who, room, part } => {
+                let (who, room, part) = (who.value(), room.value(), part.value());
+                let matched = self.realtime.subscribe(&who, &room, part.clone());
+                same("matched", &matched.ok(), &Some(self.model.subscribe(&who, &room, &part)))
+            }
+            Op::Unsubscribe { who, room, part } => {
+                let (who, room, part) = (who.value(), room.value(), part.value());
+                let matched = self.realtime.unsubscribe(&who, &room, part.clone());
+                same("matched", &matched.ok(), &Some(self.model.unsubscribe(&who, &room, &part)))
+            }
+            Op::UnsubscribeAll { who, room } => {
+                let lost = self.realtime.unsubscribe_all(&who.value(), &room.value());
+                same("losers", &lost.ok(), &Some(self.model.unsubscribe_all(&who.value(), &room.value())))
+            }
+            Op::Connect { tab, login } => {
+                let client = tab.client(*login);
+                let connected = self.realtime.connect(&client);
+                let welcome = self.model.connect(&client, &[]);
+                self.arrived(*tab, connected, welcome, true)
+            }
+            Op::Reconnect { tab, login, receipts } => {
+                let client = tab.client(*login);
+                let presented = self.presented(*tab, &client, *receipts);
+                let (proofs, shown): (Vec<Proof>, Vec<Receipt>) = presented.into_iter().unzip();
+                let connected = self.realtime.reconnect(&client, &shown);
+                let welcome = self.model.connect(&client, &proofs);
+                self.arrived(*tab, connected, welcome, false)
+            }
+            Op::Disconnect { tab } => {
+                let ended = self.realtime.disconnect(tab.value());
+                same("was live", &ended, &self.model.disconnect(tab.value()))
+            }
+            Op::Hangup { tab } => {
+                if let Some((id, connection)) = self.browser(*tab).current.take() {
+                    drop(connection);
+                    self.model.drop_receiver(id);
+                }
+                Ok(())
+            }
+            Op::DropOld { tab } => {
+                if let Some((id, connection)) = self.browser(*tab).old.pop_front() {
+                    drop(connection);
+                    self.model.drop_receiver(id);
+                }
+                Ok(())
+            }
+            Op::Identify { tab, login } => {
+                let client = tab.client(*login);
+                let live = self.realtime.identify(&client);
+                same("live", &live.ok(), &Some(self.model.identify(&client)))
+            }
+            Op::Take { tab, events } => (0..*events).try_for_each(|_| self.take(*tab).map(drop)),
+            Op::TakeOld { tab } => self.take_old(*tab),
+            Op::Put { tab, login, room, part } => {
+                let (client, key) = (tab.client(*login), (room.value(), part.value()));
+                let receipt = self.realtime.put_subscription(&client, &key.0, key.1.clone());
+                let changed = self.model.apply(&client, std::slice::from_ref(&key), &[]);
+                match receipt {
+                    Ok(receipt) => self.returned(*tab, receipt.into_iter().collect(), Vec::new(), changed),
+                    Err(error) => differ("put_subscription", &error, &changed),
+                }
+            }
+            Op::Delete { tab, login, room, part } => {
+                let (client, key) = (tab.client(*login), (room.value(), part.value()));
+                let deleted = self.realtime.delete_subscription(&client, &key.0, key.1.clone());
+                let changed = self.model.apply(&client, &[], std::slice::from_ref(&key));
+                same("deleted", &deleted.as_ref().ok(), &Some(&!changed.dropped.is_empty()))?;
+                self.returned(*tab, Vec::new(), changed.dropped.clone(), changed)
+            }
+            Op::Apply { tab, login, adds, drops } => {
+                let client = tab.client(*login);
+                let applied = self.realtime.apply(&client, adds, drops);
+                let changed = self.model.apply(&client, adds, drops);
+                match applied {
+                    Ok(applied) => self.returned(*tab, applied.receipts, applied.dropped, changed),
+                    Err(error) => differ("apply", &error, &changed),
+                }
+            }
+            Op::Transition { tab, login, bindings, claimed } => {
+                let client = tab.client(*login);
+                // Only a client's own receipts, one a key: of two claims on one key the rules do not say which counts.
+                let mut claimed = match claimed {
+                    Receipts::Stolen(_) => Vec::new(),
+                    own => self.choose(*tab, *own),
+                };
+                let mut keys = Vec::new();
+                claimed.retain(|(proof, _)| {
+                    let first = !keys.contains(&proof.key());
+                    keys.push(proof.key());
+                    first
+                });
+                let (proofs, shown): (Vec<Proof>, Vec<Receipt>) = claimed.into_iter().unzip();
+                let transition = self.realtime.transition(&client, bindings, &shown);
+                let changed = self.model.transition(&client, bindings, &proofs);
+                match transition {
+                    Ok(transition) => self.returned(*tab, transition.receipts, transition.gone, changed),
+                    Err(error) => differ("transition", &error, &changed),
+                }
+            }
+            Op::Handler { tab, login, puts, deletes, posts, commit } => {
+                self.handle(step, *tab, &tab.client(*login), (puts, deletes), posts, *commit)
+            }
+            Op::Advance { hours } => {
+                self.clock.fetch_add(hours.value() * 3_600_000, Ordering::Relaxed);
+                self.model.step(self.clock.load(Ordering::Relaxed));
+                Ok(())
+            }
+            Op::Sweep => {
+                let swept = self.realtime.sweep() as u64;
+                let most = self.model.sweep();
+                if swept > most {
+                    return differ("swept", &swept, &most);
+                }
+                same("revocations after a sweep", &self.realtime.stats().revocations, &self.model.revoked(false))
+            }
+            Op::Refused { who, room } => {
+                let (who, room, long) = (who.value(), room.value(), "c".repeat(1025));
+                let refused = [
+                    self.realtime.subscribe(&who, &room, long.as_str()).is_err(),
+                    self.realtime.unsubscribe(&who, &room, long.as_str()).is_err(),
+                    self.realtime.broadcast_action(&room, long.as_str(), step).is_err(),
+                    self.realtime.unsubscribe_all(&who, &holocast::Channel::atom(long.as_str())).is_err(),
+                ];
+                same("refused", &refused, &[true; 4])
+            }
+        }
+    }
+
+    fn broadcast(&mut self, step: u64, room: Room, excluded: &[holocast::Identity], hot: bool) -> Check {
+        let channel = room.value();
+        let reach = if hot {
+            let handle = match self.handles.entry(room) {
+                std::collections::btree_map::Entry::Occupied(held) => held.into_mut(),
+                std::collections::btree_map::Entry::Vacant(free) => {
+                    free.insert(self.realtime.channel(&channel).expect("the channel is valid"))
+                }
+            };
+            match excluded {
+                [] => handle.broadcast_action("add", step),
+                _ => handle.broadcast_action_except(excluded, "add", step),
+            }
+        } else {
+            match excluded {
+                [] => self.realtime.broadcast_action(&channel, "add", step),
+                _ => self.realtime.broadcast_action_except(excluded, &channel, "add", step),
+            }
+        };
+        let reach = reach.map(|reach| (reach.reached, reach.refused));
+        let expected = self.model.broadcast(excluded, &channel, "add", step);
+        same("reach", &reach.ok(), &Some((expected.reached, expected.refused)))
+    }
+
+    fn handle(
+        &mut self,
+        step: u64,
+        tab: Tab,
+        client: &holocast::Client,
+        (puts, deletes): (&[Key], &[Key]),
+        posts: &[(Room, Vec<holocast::Identity>)],
+        commit: bool,
+    ) -> Check {
+        let mut handler = self.realtime.handler(client);
+        let mut accepted = true;
+        for (channel, cid) in puts {
+            accepted &= handler.put_subscription(channel, cid.clone()).is_ok();
+        }
+        for (channel, cid) in deletes {
+            accepted &= handler.delete_subscription(channel, cid.clone()).is_ok();
+        }
+        for (room, excluded) in posts {
+            let queued = match excluded.as_slice() {
+                [] => handler.broadcast_action(&room.value(), "echo", step),
+                _ => handler.broadcast_action_except(excluded, &room.value(), "echo", step),
+            };
+            accepted &= queued.is_ok();
+        }
+        same("accepted by the handler", &accepted, &true)?;
+        if !commit {
+            drop(handler);
+            return Ok(());
+        }
+        let committed = handler.commit();
+        let post = |(room, excluded): &(Room, Vec<holocast::Identity>)| Post {
+            excluded: excluded.clone(),
+            channel: room.value(),
+            action: "echo".to_string(),
+            params: step,
+        };
+        let posts: Vec<Post> = posts.iter().map(post).collect();
+        let (changed, echoed) = self.model.commit(client, puts, deletes, &posts);
+        match committed {
+            Ok(committed) => {
+                let echoes: Vec<super::Echoed> = (committed.echoes.iter())
+                    .map(|echo| {
+                        (echo.channel().clone(), echo.cid().clone(), echo.action().to_string(), *echo.params())
+                    })
+                    .collect();
+                same("echoes", &echoes, &echoed)?;
+                self.returned(tab, committed.receipts, committed.dropped, changed)
+            }
+            Err(error) => differ("commit", &error, &changed),
+        }
+    }
+
+    /// Which receipts the client shows. Of several valid ones for one key only the first and those that say the same
+    /// are shown: the rules do not say which of two authorizations would win.
+    fn presented(&mut self, tab: Tab, client: &holocast::Client, receipts: Receipts) -> Vec<Pair> {
+        let mut chosen = self.choose(tab, receipts);
+        let mut authority: BTreeMap<Key, Option<holocast::Id>> = BTreeMap::new();
+        chosen.retain(|(proof, _)| {
+            let user = proof.user.clone();
+            !self.model.valid(proof, client)
+                || *authority.entry(proof.key()).or_insert_with(|| user.clone()) == user
+        });
+        chosen
+    }
+
+    fn choose(&mut self, tab: Tab, receipts: Receipts) -> Vec<Pair> {
+        let browser = self.browser(tab);
+        let masked = |place: usize, mask: u8| mask >> (place % 8) & 1 == 1;
+        match receipts {
+            Receipts::Held => browser.held.values().cloned().collect(),
+            Receipts::Some(mask) => {
+                let held = browser.held.values().enumerate();
+                held.filter(|(place, _)| masked(*place, mask)).map(|(_, pair)| pair.clone()).collect()
+            }
+            Receipts::Stale(mask) => {
+                let ever = browser.ever.iter().enumerate();
+                ever.filter(|(place, _)| masked(*place, mask)).map(|(_, pair)| pair.clone()).collect()
+            }
+            Receipts::Stolen(from) => self.browser(from).held.values().cloned().collect(),
+        }
+    }
+
+    fn arrived(
+        &mut self,
+        tab: Tab,
+        connected: Result<holocast::Connected<u64>, holocast::Error>,
+        welcome: Welcome,
+        fresh_page: bool,
+    ) -> Check {
+        let connected = match connected {
+            Ok(connected) => connected,
+            Err(error) => return differ("connect", &error, &welcome),
+        };
+        same("superseded", &connected.superseded, &welcome.superseded)?;
+        same("instance", &connected.connection.instance().to_string(), &tab.value().to_string())?;
+        let browser = self.browser(tab);
+        if fresh_page {
+            browser.held.clear();
+        }
+        let former = browser.current.replace((welcome.receiver, connected.connection));
+        browser.old.extend(former);
+        let changed = Changed { receipts: welcome.receipts, dropped: Vec::new() };
+        self.returned(tab, connected.receipts, Vec::new(), changed)
+    }
+
+    /// Receipts and drops that a call gave back, against the model's, in any order.
+    fn returned(&mut self, tab: Tab, mut receipts: Vec<Receipt>, mut dropped: Vec<Key>, mut changed: Changed) -> Check {
+        receipts.sort_by_key(|receipt| (receipt.channel().clone(), receipt.cid().clone()));
+        changed.receipts.sort_by_key(Proof::key);
+        if receipts.len() != changed.receipts.len() {
+            return differ("receipts", &receipts, &changed.receipts);
+        }
+        for (receipt, proof) in receipts.into_iter().zip(changed.receipts) {
+            self.issued(&receipt, &proof)?;
+            self.browser(tab).keep((proof, receipt));
+        }
+        dropped.sort();
+        changed.dropped.sort();
+        same("dropped", &dropped, &changed.dropped)?;
+        for key in &dropped {
+            self.browser(tab).held.remove(key);
+        }
+        Ok(())
+    }
+
+    /// Rule R1 field by field; stamps are only ordered, like the operations that issued them.
+    fn issued(&mut self, receipt: &Receipt, proof: &Proof) -> Check {
+        let seen = (receipt.instance().to_string(), receipt.channel(), receipt.cid(), receipt.user(), receipt.session());
+        let expected =
+            (proof.instance.clone(), &proof.channel, &proof.cid, proof.user.as_ref(), proof.session.as_ref());
+        same("receipt", &seen, &expected)?;
+        same("the receipt's time", &receipt.stamp().millis(), &proof.issued_ms)?;
+        let stamp = receipt.stamp();
+        for (channel, tick, other) in &self.stamps {
+            if *channel == proof.channel && (*tick < proof.tick && *other > stamp || *tick > proof.tick && *other < stamp)
+            {
+                return differ("stamps in the order of their operations", &(tick, other), &(proof.tick, stamp));
+            }
+        }
+        self.stamps.push((proof.channel.clone(), proof.tick, stamp));
+        Ok(())
+    }
+
+    /// One attempt to take from the current receiver; whether there was an event.
+    fn take(&mut self, tab: Tab) -> Result<bool, Box<(String, String, String)>> {
+        let Some((id, connection)) = self.browser(tab).current.as_mut() else { return Ok(false) };
+        let (id, taken) = (*id, connection.try_recv());
+        self.taken(tab, id, taken)
+    }
+
+    fn take_old(&mut self, tab: Tab) -> Check {
+        let Some((id, connection)) = self.browser(tab).old.front_mut() else { return Ok(()) };
+        let (id, taken) = (*id, connection.try_recv());
+        self.taken(tab, id, taken).map(drop)
+    }
+
+    fn taken(
+        &mut self,
+        tab: Tab,
+        id: ReceiverId,
+        taken: Result<Event<u64>, TryRecvError>,
+    ) -> Result<bool, Box<(String, String, String)>> {
+        let expected = self.model.take(id, matches!(taken, Ok(Event::Lagged(_))));
+        match (taken, expected) {
+            (Err(TryRecvError::Empty), Taken::Empty) | (Err(TryRecvError::Closed), Taken::Closed) => return Ok(false),
+            (Ok(Event::Subscribed(receipt)), Taken::Event(Said::Subscribed(proof))) => {
+                self.issued(&receipt, &proof)?;
+                self.browser(tab).keep((proof, receipt));
+            }
+            (Ok(Event::Unsubscribed(mut keys)), Taken::Event(Said::Unsubscribed(mut expected))) => {
+                keys.sort();
+                expected.sort();
+                same("unsubscribed", &keys, &expected)?;
+                for key in &keys {
+                    self.browser(tab).held.remove(key);
+                }
+            }
+            (Ok(Event::Broadcast(delivery)), Taken::Event(said)) => {
+                let seen = Said::Broadcast {
+                    channel: delivery.channel().clone(),
+                    action: delivery.action().to_string(),
+                    params: *delivery.params(),
+                    cids: delivery.cids().cloned().collect(),
+                };
+                same("delivery", &seen, &said)?;
+            }
+            (Ok(Event::Lagged(lost)), Taken::Event(said)) => same("lagged", &Said::Lagged(lost), &said)?,
+            (Ok(Event::Closed(reason)), Taken::Event(said)) => {
+                let end = match reason {
+                    CloseReason::Superseded => End::Superseded,
+                    CloseReason::Disconnected => End::Disconnected,
+                    CloseReason::Overflow => End::Overflow,
+                    other => return differ("closed", &other, &said).map(|()| false),
+                };
+                same("closed", &Said::Closed(end), &said)?;
+            }
+            (taken, expected) => return differ("taken", &taken, &expected).map(|()| false),
+        }
+        Ok(true)
+    }
+
+    fn drain_all(&mut self) -> Check {
+        for tab in Tab::all() {
+            while !self.browser(tab).old.is_empty() {
+                self.take_old(tab)?;
+                let (id, connection) = self.browser(tab).old.pop_front().expect("looked at above");
+                drop(connection);
+                self.model.drop_receiver(id);
+            }
+            while self.take(tab)? {}
+        }
+        Ok(())
+    }
+
+    fn compare_state(&self) -> Check {
+        for tab in Tab::all() {
+            let bindings = self.realtime.bindings_of(tab.value());
+            let bindings: Vec<_> = bindings.into_iter().map(|bound| ((bound.channel, bound.cid), bound.user)).collect();
+            same("bindings_of", &bindings, &self.model.bindings_of(tab.value()))?;
+            let identities = self.realtime.identities_of(tab.value());
+            same("identities_of", &identities, &self.model.identities_of(tab.value()))?;
+        }
+        for who in Who::all() {
+            let connections = self.realtime.connections_of(&who.value());
+            same("connections_of", &connections, &self.model.connections_of(&who.value()))?;
+        }
+        for room in Room::all() {
+            let members = self.realtime.members_of(&room.value());
+            let mut members: Vec<_> = members.into_iter().map(|member| (member.client, member.cids)).collect();
+            members.sort_by(|a, b| a.0.instance().cmp(b.0.instance()));
+            same("members_of", &members, &self.model.members_of(&room.value()))?;
+        }
+        let stats = self.realtime.stats();
+        same("connections", &stats.connections, &self.model.connections())?;
+        same("bindings", &stats.bindings, &self.model.bound())?;
+        // Rule R4 lets the engine give expired revocations back when it likes.
+        let within = |count: u64, least: u64, most: u64| least <= count && count <= most;
+        let (least, most) = (self.model.revoked(true), self.model.revoked(false));
+        if !within(stats.revocations, least, most) {
+            return differ("revocations", &stats.revocations, &(least..=most));
+        }
+        let (least, most) = (self.model.channels(true), self.model.channels(false));
+        if !within(stats.channels, least, most) {
+            return differ("channels", &stats.channels, &(least..=most));
+        }
+        let sums = self.model.sums();
+        let counted = super::Sums {
+            accepted: stats.accepted,
+            taken: stats.taken,
+            queued: stats.queued,
+            released: stats.released,
+            withheld: stats.withheld,
+            refused: stats.refused,
+        };
+        same("sums of rule B5", &counted, &sums)?;
+        let balance = stats.taken + stats.queued + stats.released + stats.withheld;
+        same("the balance of rule B5", &stats.accepted, &balance)
+    }
+
+    /// Everything is taken, everybody leaves, every revocation expires: nothing may be left.
+    fn finish(&mut self) -> Check {
+        self.model.step(self.clock.load(Ordering::Relaxed));
+        self.drain_all()?;
+        self.compare_state()?;
+        for tab in Tab::all() {
+            let browser = self.browser(tab);
+            let current = browser.current.take();
+            if let Some((id, connection)) = current {
+                drop(connection);
+                self.model.drop_receiver(id);
+            }
+        }
+        self.compare_state()?;
+        self.clock.fetch_add(1000 * 3_600_000, Ordering::Relaxed);
+        self.realtime.sweep();
+        let stats = self.realtime.stats();
+        let left = [stats.connections, stats.bindings, stats.revocations, stats.channels, stats.queued];
+        same("connections, bindings, revocations, channels, queued at the end", &left, &[0; 5])
+    }
+
+    fn browser(&mut self, tab: Tab) -> &mut Browser {
+        self.browsers.get_mut(&tab).expect("there is a browser for every tab")
+    }
+}
