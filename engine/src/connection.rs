@@ -150,7 +150,7 @@ impl<P: Send + Sync + 'static> Connection<P> {
         let tally = &self.engine.registry.slot(self.slot).tally;
         let event = match self.engine.registry.slots.queue(self.slot).take(self.generation, tally) {
             Taken::Delivery(delivery) => Event::Broadcast(delivery),
-            Taken::Control(Control::Subscribed(receipt)) => Event::Subscribed(receipt),
+            Taken::Control(Control::Subscribed { receipt, .. }) => Event::Subscribed(receipt),
             Taken::Control(Control::Unsubscribed(keys)) => Event::Unsubscribed(keys),
             Taken::Lagged(messages) => Event::Lagged(messages),
             Taken::Empty => return Ok(Err(TryRecvError::Empty)),

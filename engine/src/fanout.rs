@@ -34,7 +34,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
     pub(crate) fn fan_out(&self, cell: &Cell, excluded: &[Identity], message: &Arc<Message<P>>) -> Reach {
         let snapshot = cell.snapshot();
         let mut skip: SmallVec<[SlotId; 4]> =
-            excluded.iter().flat_map(|identity| self.registry.resolve(identity)).map(|found| found.slot).collect();
+            excluded.iter().flat_map(|identity| self.registry.excluded(identity)).collect();
         skip.sort_unstable();
         let (bytes, weight) = match &self.weigher {
             Some((bytes, _)) => (*bytes, message.weight),

@@ -18,6 +18,8 @@ mod inspect;
 #[cfg(feature = "serde")]
 mod json;
 mod lifecycle;
+#[cfg(all(test, holocast_loom))]
+mod loom_tests;
 mod queue;
 mod realtime;
 mod receipt;

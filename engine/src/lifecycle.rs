@@ -275,6 +275,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             }
         };
         let queue = self.registry.slots.queue(slot);
+        // Closed before it can't be found any more, so that an exclusion misses it only if nothing is accepted (B2).
         queue.close();
         self.registry.leave(tenant.client.instance(), slot);
         self.registry.unclaim(&tenant.client, slot, tenant.ticket);

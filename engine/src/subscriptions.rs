@@ -64,7 +64,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let matched = granted.len();
         for Granted { found: Match { slot, tenant }, by_user, stale } in granted {
             self.tell_dropped(slot, channel, stale);
-            self.tell(slot, Control::Subscribed(self.receipt(&tenant.client, channel, cid, by_user, stamp)));
+            let receipt = self.receipt(&tenant.client, channel, cid, by_user, stamp);
+            self.tell(slot, Control::Subscribed { receipt, auth: by_user.then_some(tenant.auth) });
         }
         Ok(matched)
     }

@@ -199,7 +199,16 @@ mod stand_in {
         values: std::sync::Mutex<Vec<Arc<T>>>,
     }
 
-    pub(crate) type Loaded<T> = Arc<T>;
+    #[derive(Debug)]
+    pub(crate) struct Loaded<T>(Arc<T>);
+
+    impl<T> std::ops::Deref for Loaded<T> {
+        type Target = Arc<T>;
+
+        fn deref(&self) -> &Arc<T> {
+            &self.0
+        }
+    }
 
     impl<T> std::fmt::Debug for Swap<T> {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -223,11 +232,11 @@ mod stand_in {
         }
 
         pub(crate) fn load(&self) -> Loaded<T> {
-            self.value(self.current.load(Ordering::Acquire))
+            Loaded(self.load_full())
         }
 
         pub(crate) fn load_full(&self) -> Arc<T> {
-            self.load()
+            self.value(self.current.load(Ordering::Acquire))
         }
 
         pub(crate) fn replace(&self, current: &Arc<T>, new: Arc<T>) -> bool {

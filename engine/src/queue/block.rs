@@ -140,7 +140,11 @@ impl<P> Drop for Publication<P> {
 /// An event that is no broadcast; never refused for lack of room (rule Q3).
 #[derive(Debug)]
 pub(crate) enum Control {
-    Subscribed(Receipt),
+    Subscribed {
+        receipt: Receipt,
+        /// The authorization count under which the binding was granted; `None` if nobody authorized it (rule C5).
+        auth: Option<u32>,
+    },
     Unsubscribed(Vec<Key>),
 }
 

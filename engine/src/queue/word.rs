@@ -100,6 +100,13 @@ pub(crate) enum Taken<P> {
     Superseded,
 }
 
+/// What a take found and does not hand out (rule C5).
+#[expect(dead_code, reason = "held to be dropped outside the lock")]
+enum Withheld<P> {
+    Delivery(Delivery<P>),
+    Control,
+}
+
 /// The queue of one slot. One cache line; holds no heap memory while idle (rule Q4).
 #[derive(Debug)]
 #[repr(align(64))]
@@ -252,14 +259,14 @@ impl<P> Queue<P> {
             self.unlock();
             match withheld {
                 // Dropped outside the lock: it may run the caller's own code.
-                Some(delivery) => drop(delivery),
+                Some(withheld) => drop(withheld),
                 None => return taken,
             }
         }
     }
 
-    /// One step of a take; the second part is a delivery to withhold, after which to take again.
-    fn take_locked(&self, generation: u32, tally: &Tally) -> (Taken<P>, Option<Delivery<P>>) {
+    /// One step of a take; the second part is what is withheld, after which to take again.
+    fn take_locked(&self, generation: u32, tally: &Tally) -> (Taken<P>, Option<Withheld<P>>) {
         // Acquire: pairs with AcqRel in set_lease().
         let lease = self.lease.load(Ordering::Acquire);
         if (lease >> 32) as u32 != generation {
@@ -275,6 +282,10 @@ impl<P> Queue<P> {
         };
         // SAFETY: taken from the batch, so ours (W1, N1).
         match unsafe { Opened::<P>::new(node) } {
+            // A receipt of another user's is not handed out either (rule C5).
+            Opened::Control(Control::Subscribed { auth: Some(auth), .. }) if auth != lease as u32 => {
+                (Taken::Empty, Some(Withheld::Control))
+            }
             Opened::Control(event) => (Taken::Control(event), None),
             Opened::Delivery(mut delivery) => {
                 if delivery.weight() > 0 {
@@ -286,7 +297,7 @@ impl<P> Queue<P> {
                     (Taken::Delivery(delivery), None)
                 } else {
                     tally.withheld.fetch_add(1, Ordering::Relaxed);
-                    (Taken::Empty, Some(delivery))
+                    (Taken::Empty, Some(Withheld::Delivery(delivery)))
                 }
             }
         }

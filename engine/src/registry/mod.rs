@@ -123,6 +123,14 @@ impl<P: Send + Sync + 'static> Registry<P> {
         (tenant.is_live() && tenant.client.matches(identity)).then(|| Match { slot, tenant })
     }
 
+    /// The slots that a broadcast has to leave out: also a connection on its way out is excluded as long as its queue may still
+    /// accept, which it does no more once it can't be found (`Engine::end`).
+    pub(crate) fn excluded(&self, identity: &Identity) -> SmallVec<[SlotId; 4]> {
+        let mut slots = self.candidates(identity);
+        slots.retain(|slot| self.slot(*slot).peek_tenant().client.matches(identity));
+        slots
+    }
+
     /// All live connections that match an identity.
     pub(crate) fn resolve(&self, identity: &Identity) -> SmallVec<[Match; 2]> {
         self.candidates(identity).into_iter().filter_map(|slot| self.matching(identity, slot)).collect()

@@ -1,0 +1,321 @@
+//! The protocol under loom: the real operations on a small engine, over the stand-ins of `sync.rs`. Each test states the rule or
+//! invariant that it proves and the weakening that was seen to make it fail.
+//!
+//! Bounds: preemptions as given per test (`LOOM_MAX_PREEMPTIONS` sets another one for all); every exploration is complete within its
+//! bound, which [`explore`] checks, and prints the number of executions.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use loom::thread;
+
+use crate::sync::{AtomicU32, Ordering as LoomOrdering};
+use crate::{Channel, Client, CloseReason, Connection, Event, Identity, Overflow, Realtime, TryRecvError};
+
+/// Runs every execution of `script` with at most so many preemptions.
+pub(crate) fn explore(name: &str, preemptions: usize, script: impl Fn() + Send + Sync + 'static) {
+    let executions = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&executions);
+    let mut builder = loom::model::Builder::new();
+    // Limits that would end the exploration early and call it passed.
+    builder.max_duration = None;
+    builder.max_permutations = None;
+    builder.max_branches = 100_000;
+    let bound = builder.preemption_bound.unwrap_or(preemptions);
+    builder.preemption_bound = (bound != usize::MAX).then_some(bound);
+    let start = Instant::now();
+    builder.check(move || {
+        // Relaxed: a count.
+        count.fetch_add(1, Ordering::Relaxed);
+        script();
+    });
+    let executions = executions.load(Ordering::Relaxed);
+    println!("loom {name}: {executions} executions, preemptions {:?}, {:.1?}", builder.preemption_bound, start.elapsed());
+    assert!(executions > 1, "loom saw nothing to interleave");
+}
+
+fn engine() -> Realtime<u32> {
+    Realtime::builder().clock(|| 1_000_000).build().expect("within the ranges")
+}
+
+fn channel() -> Channel {
+    Channel::atom("c")
+}
+
+fn tab(name: &str) -> Client {
+    Client::new(name)
+}
+
+/// All events that are there now.
+fn drain(connection: &mut Connection<u32>) -> Vec<Event<u32>> {
+    let mut events = Vec::new();
+    loop {
+        match connection.try_recv() {
+            Ok(event) => events.push(event),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return events,
+        }
+    }
+}
+
+fn broadcasts(events: &[Event<u32>]) -> Vec<u32> {
+    let params = |event: &Event<u32>| match event {
+        Event::Broadcast(delivery) => Some(*delivery.params()),
+        _ => None,
+    };
+    events.iter().filter_map(params).collect()
+}
+
+fn assert_balanced(realtime: &Realtime<u32>) {
+    let stats = realtime.stats();
+    assert_eq!(stats.accepted, stats.taken + stats.queued + stats.released + stats.withheld, "{stats:?}");
+}
+
+/// Q5: a receiver that sleeps is woken by a broadcast, a supersede or an end, whichever comes.
+/// Fails if `park` does not swap when the flag is set already, or if `push` keeps PARKED (loom reports the deadlock).
+#[test]
+fn q5_a_parked_receiver_is_woken_by_a_broadcast() {
+    explore("park/broadcast", 3, || {
+        let realtime = engine();
+        let mut connection = realtime.connect(&tab("i")).unwrap().connection;
+        realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
+        let publisher = realtime.clone();
+        let publisher = thread::spawn(move || publisher.broadcast_action(&channel(), "x", 1).unwrap());
+        let event = loom::future::block_on(connection.recv());
+        assert!(matches!(event, Some(Event::Broadcast(_))));
+        publisher.join().unwrap();
+    });
+}
+
+/// C3, I6: a receiver about to sleep is woken by the supersede of its connection.
+/// Fails if `supersede` does not wake the old parker, or if `poll_recv` does not look at the generation after parking.
+#[test]
+fn c3_a_parked_receiver_is_woken_by_a_supersede() {
+    explore("park/supersede", 3, || {
+        let realtime = engine();
+        let mut old = realtime.connect(&tab("i")).unwrap().connection;
+        let connecting = realtime.clone();
+        let connecting = thread::spawn(move || connecting.connect(&tab("i")).unwrap());
+        let event = loom::future::block_on(old.recv());
+        assert!(matches!(event, Some(Event::Closed(CloseReason::Superseded))));
+        drop(connecting.join().unwrap());
+    });
+}
+
+/// C4: a receiver about to sleep is woken by the end of its connection.
+/// Fails if `end` does not wake, or if `park` ignores CLOSED.
+#[test]
+fn c4_a_parked_receiver_is_woken_by_a_disconnect() {
+    explore("park/disconnect", 3, || {
+        let realtime = engine();
+        let mut connection = realtime.connect(&tab("i")).unwrap().connection;
+        let ending = realtime.clone();
+        let ending = thread::spawn(move || assert!(ending.disconnect("i")));
+        let event = loom::future::block_on(connection.recv());
+        assert!(matches!(event, Some(Event::Closed(CloseReason::Disconnected))));
+        ending.join().unwrap();
+    });
+}
+
+/// C3, B5, I6: a supersede beside a broadcast and a take: the message comes out once, at one of the two receivers.
+/// Fails if `take_locked` does not compare the generation, or if `supersede` drops what is queued.
+#[test]
+fn c3_a_supersede_loses_and_doubles_nothing() {
+    explore("supersede", 2, || {
+        let realtime = engine();
+        let mut old = realtime.connect(&tab("i")).unwrap().connection;
+        realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let publisher = realtime.clone();
+        let publisher = thread::spawn(move || publisher.broadcast_action(&channel(), "x", 2).unwrap().reached);
+        let connecting = realtime.clone();
+        let connecting = thread::spawn(move || connecting.connect(&tab("i")).unwrap());
+        let mut of_old: Vec<_> = old.try_recv().into_iter().collect();
+        let mut connected = connecting.join().unwrap();
+        assert!(connected.superseded);
+        assert_eq!((connected.receipts.len(), publisher.join().unwrap()), (1, 1));
+        of_old.extend(drain(&mut old));
+        assert!(matches!(of_old.last(), Some(Event::Closed(CloseReason::Superseded))));
+        let mut got = broadcasts(&of_old);
+        got.extend(broadcasts(&drain(&mut connected.connection)));
+        assert_eq!(got, [1, 2]);
+        drop(of_old);
+        assert_balanced(&realtime);
+    });
+}
+
+/// S1, S5: subscribe beside unsubscribe_all of the same user: all tabs or none, and never a binding held against a standing
+/// revocation.
+/// Fails if the revocation and the bindings are changed by two swaps.
+#[test]
+fn s5_subscribe_against_unsubscribe_all_leaves_no_half() {
+    explore("subscribe/unsubscribe_all", 2, || {
+        let realtime = engine();
+        let _tabs = ["i", "j"].map(|name| realtime.connect(&tab(name).with_user(7)).unwrap().connection);
+        let subscriber = realtime.clone();
+        let subscriber = thread::spawn(move || subscriber.subscribe(&Identity::user(7), &channel(), "a").unwrap());
+        realtime.unsubscribe_all(&Identity::user(7), &channel()).unwrap();
+        assert_eq!(subscriber.join().unwrap(), 2);
+        let stats = realtime.stats();
+        let state = (stats.bindings, stats.revocations);
+        assert!(state == (2, 0) || state == (0, 1), "{state:?}");
+    });
+}
+
+/// C2, I2: a reconnect with a receipt beside an unsubscribe: whichever comes first, the binding is gone.
+/// Fails if `edit_cell` resolves before it loads, or if `restore_one` checks the receipt outside the edit.
+#[test]
+fn i2_an_unsubscribe_can_not_miss_a_tab_that_reconnects() {
+    explore("reconnect/unsubscribe", 3, || {
+        let realtime = engine();
+        let receipt = realtime.put_subscription(&tab("i"), &channel(), "a").unwrap().unwrap();
+        let connecting = realtime.clone();
+        let connecting = thread::spawn(move || connecting.reconnect(&tab("i").with_user(7), &[receipt]).unwrap());
+        realtime.unsubscribe(&Identity::user(7), &channel(), "a").unwrap();
+        let _connected = connecting.join().unwrap();
+        assert!(realtime.bindings_of("i").is_empty());
+        assert_eq!(realtime.broadcast_action(&channel(), "x", 1).unwrap().reached, 0);
+    });
+}
+
+/// C4, I3: a subscribe beside the end of the connection leaves no member behind.
+/// Fails if `end` does not swap the snapshots of channels in which the slot is no member, or if `record` succeeds after `end`.
+#[test]
+fn i3_a_subscribe_against_a_disconnect_leaves_no_zombie() {
+    explore("subscribe/disconnect", 3, || {
+        let realtime = engine();
+        let connection = realtime.connect(&tab("i")).unwrap().connection;
+        let subscriber = realtime.clone();
+        let subscriber = thread::spawn(move || subscriber.subscribe(&Identity::instance("i"), &channel(), "a").unwrap());
+        drop(connection);
+        subscriber.join().unwrap();
+        let stats = realtime.stats();
+        assert_eq!((stats.members, stats.channels, stats.connections), (0, 0, 0));
+    });
+}
+
+/// C5, I4: a subscribe by user beside that user's logout: no binding of the old user is left.
+/// Fails if `visit` does not swap snapshots that need no change, or if the record is made after the look at the tenant.
+#[test]
+fn i4_a_subscribe_against_a_logout_leaves_nothing_of_the_old_user() {
+    explore("subscribe/identify", 3, || {
+        let realtime = engine();
+        let _connection = realtime.connect(&tab("i").with_user(7)).unwrap().connection;
+        let subscriber = realtime.clone();
+        let subscriber = thread::spawn(move || subscriber.subscribe(&Identity::user(7), &channel(), "a").unwrap());
+        realtime.identify(&tab("i").with_user(8)).unwrap();
+        subscriber.join().unwrap();
+        assert_eq!(realtime.stats().bindings, 0);
+    });
+}
+
+/// C5: from the moment identify returned, nothing of the old user's is handed out.
+/// Fails if `change_tenant` does not tell the queue, or tells it after `identify` returned.
+#[test]
+fn c5_nothing_of_the_old_user_is_handed_out_after_identify() {
+    explore("identify/take", 3, || {
+        let realtime = engine();
+        let mut connection = realtime.connect(&tab("i").with_user(7)).unwrap().connection;
+        realtime.put_subscription(&tab("i").with_user(7), &channel(), "a").unwrap();
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let returned = Arc::new(AtomicU32::new(0));
+        let (identifying, done) = (realtime.clone(), Arc::clone(&returned));
+        let identifying = thread::spawn(move || {
+            identifying.identify(&tab("i").with_user(8)).unwrap();
+            done.store(1, LoomOrdering::Release);
+        });
+        // Acquire: what follows comes after identify returned.
+        let after = returned.load(LoomOrdering::Acquire) == 1;
+        let got = connection.try_recv();
+        assert!(!(after && matches!(got, Ok(Event::Broadcast(_)))));
+        drop(got);
+        identifying.join().unwrap();
+        assert!(broadcasts(&drain(&mut connection)).is_empty());
+        assert_balanced(&realtime);
+    });
+}
+
+/// I2: two logins of one tab at once: the identity index ends as the tenant does.
+/// Fails if claims carry no ticket of their own (the slower one takes the other's away).
+#[test]
+fn i2_two_identifies_at_once_leave_one_claim() {
+    explore("identify/identify", 2, || {
+        let realtime = engine();
+        let _connection = realtime.connect(&tab("i").with_user(7)).unwrap().connection;
+        let other = realtime.clone();
+        let other = thread::spawn(move || other.identify(&tab("i").with_user(8)).unwrap());
+        realtime.identify(&tab("i")).unwrap();
+        realtime.identify(&tab("i").with_user(7)).unwrap();
+        other.join().unwrap();
+        let user = realtime.identities_of("i").unwrap().user().cloned().unwrap();
+        for id in [7, 8] {
+            let found = realtime.connections_of(&Identity::user(id)).len();
+            assert_eq!(found, usize::from(user == id.into()), "user {id} of {user:?}");
+        }
+    });
+}
+
+/// I5: the retirement of a channel beside a subscribe: the subscriber is in the cell that broadcasts find.
+/// Fails if an empty snapshot is not marked retired, or if `unlink` removes whatever cell the map has.
+#[test]
+fn i5_a_subscriber_is_never_left_in_a_retired_cell() {
+    explore("retire/subscribe", 3, || {
+        let realtime = engine();
+        let leaving = realtime.connect(&tab("i")).unwrap().connection;
+        let _staying = realtime.connect(&tab("j")).unwrap().connection;
+        realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
+        let subscriber = realtime.clone();
+        let subscriber = thread::spawn(move || {
+            assert_eq!(subscriber.subscribe(&Identity::instance("j"), &channel(), "a").unwrap(), 1);
+            assert_eq!(subscriber.broadcast_action_except(&[Identity::instance("i")], &channel(), "x", 1).unwrap().reached, 1);
+        });
+        drop(leaving);
+        subscriber.join().unwrap();
+        assert_eq!(realtime.stats().members, 1);
+    });
+}
+
+/// I7: a broadcast that still names a slot never reaches its next tenant.
+/// Fails if `free_later` frees at once.
+#[test]
+fn i7_a_message_never_reaches_the_next_tenant_of_a_slot() {
+    explore("recycle/broadcast", 2, || {
+        let realtime = engine();
+        let leaving = realtime.connect(&tab("i")).unwrap().connection;
+        realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
+        let publisher = realtime.clone();
+        let publisher = thread::spawn(move || publisher.broadcast_action(&channel(), "x", 1).unwrap());
+        drop(leaving);
+        let mut next = realtime.connect(&tab("j")).unwrap().connection;
+        publisher.join().unwrap();
+        assert!(drain(&mut next).is_empty());
+        assert_balanced(&realtime);
+    });
+}
+
+/// Q2, C4: an overflow that ends a connection beside its supersede: the accounting balances and no member is left.
+/// Fails if `end` is given the generation of the snapshot instead of none.
+#[test]
+fn q2_an_overflow_beside_a_supersede_ends_one_connection() {
+    explore("overflow/supersede", 2, || {
+        let realtime =
+            Realtime::builder().queue_capacity(1).overflow(Overflow::Close).clock(|| 1).build().expect("within the ranges");
+        let old = realtime.connect(&tab("i")).unwrap().connection;
+        realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
+        realtime.broadcast_action(&channel(), "x", 1_u32).unwrap();
+        let publisher = realtime.clone();
+        let publisher = thread::spawn(move || publisher.broadcast_action(&channel(), "x", 2).unwrap().refused);
+        let mut connected = realtime.connect(&tab("i")).unwrap();
+        assert_eq!(publisher.join().unwrap(), 1);
+        let events = drain(&mut connected.connection);
+        if connected.superseded {
+            assert!(matches!(&events[..], [Event::Broadcast(_), Event::Closed(CloseReason::Overflow)]), "{events:?}");
+        } else {
+            assert!(events.is_empty(), "{events:?}");
+        }
+        drop((old, connected));
+        let stats = realtime.stats();
+        assert_eq!((stats.members, stats.connections), (0, 0));
+        assert_balanced(&realtime);
+    });
+}

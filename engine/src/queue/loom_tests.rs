@@ -1,0 +1,189 @@
+//! The queue word under loom: every interleaving of small scripts, with weak orderings. Each test says what it proves, and which
+//! weakening was seen to make it fail.
+
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::*;
+use crate::channel::Channel;
+use crate::event::Message;
+use crate::index::{MemberLeaf, Snapshot};
+use crate::loom_tests::explore;
+use crate::receipt::Stamp;
+use crate::sync::{AtomicU32, Ordering, spin};
+use crate::text::Cid;
+
+const TWO: Bound = Bound { messages: 2, bytes: u64::MAX, weight: 0 };
+const MANY: Bound = Bound { messages: 9, bytes: u64::MAX, weight: 0 };
+
+fn roster(slots: u32) -> Arc<MemberLeaf> {
+    let mut draft = Snapshot::empty(Stamp::from_u64(0)).draft(Stamp::from_u64(1));
+    for slot in 0..slots {
+        draft.bind(slot, 0, &Cid::from("page"), true);
+    }
+    Arc::clone(draft.members.leaves().next().expect("one leaf"))
+}
+
+fn message(params: u32) -> Arc<Message<u32>> {
+    Arc::new(Message { channel: Channel::atom("c"), action: "a".into(), params, weight: 0 })
+}
+
+fn open() -> Arc<Queue<u32>> {
+    let queue = Queue::new();
+    queue.open();
+    queue.set_lease(1, 0);
+    Arc::new(queue)
+}
+
+fn send(queue: &Queue<u32>, params: u32, bound: &Bound) -> Pushed {
+    Publication::new(&message(params), &roster(1)).push(queue, 0, 0, bound)
+}
+
+/// What one take hands out; waits for another consumer to step aside.
+fn take(queue: &Queue<u32>, generation: u32, tally: &Tally) -> Option<u32> {
+    loop {
+        match queue.take(generation, tally) {
+            Taken::Delivery(delivery) => return Some(*delivery.params()),
+            Taken::Busy => spin(),
+            _ => return None,
+        }
+    }
+}
+
+/// B4, B5, N1: two pushers and a taker lose nothing, double nothing and keep each pusher's order.
+/// Fails with Relaxed for Release in `push` or for Acquire in `take_word` (the taker reads links that nobody published to it).
+#[test]
+fn b5_pushes_and_takes_lose_and_double_nothing() {
+    explore("push/push/take", 3, || {
+        let (queue, tally) = (open(), Tally::new());
+        let other = Arc::clone(&queue);
+        let pusher = thread::spawn(move || assert_eq!(send(&other, 10, &MANY), Pushed::Sent));
+        let second = Arc::clone(&queue);
+        let second = thread::spawn(move || (1..=2).for_each(|n| assert_eq!(send(&second, n, &MANY), Pushed::Sent)));
+        let mut got: Vec<u32> = (0..2).filter_map(|_| take(&queue, 1, &tally)).collect();
+        pusher.join().unwrap();
+        second.join().unwrap();
+        got.extend(std::iter::from_fn(|| take(&queue, 1, &tally)));
+        let of_second: Vec<u32> = got.iter().copied().filter(|n| *n < 10).collect();
+        assert_eq!((of_second, got.len()), (vec![1, 2], 3));
+    });
+}
+
+/// Q1, W3: what is queued, batch included, never exceeds the bound.
+/// Fails if `take_word` writes `batch_len` after its swap, or with Relaxed for Acquire at the load in `push` and on its failure.
+#[test]
+fn q1_the_bound_holds_while_a_take_empties_the_word() {
+    explore("bound", 3, || {
+        let (queue, tally) = (open(), Tally::new());
+        (1..=2).for_each(|n| assert_eq!(send(&queue, n, &TWO), Pushed::Sent));
+        let other = Arc::clone(&queue);
+        let pusher = thread::spawn(move || (3..=4).filter(|n| send(&other, *n, &TWO) == Pushed::Sent).count());
+        let mut got = usize::from(take(&queue, 1, &tally).is_some());
+        // Exact here: nobody but this thread takes.
+        assert!(queue.queued() <= 2, "{} queued", queue.queued());
+        let sent = pusher.join().unwrap();
+        assert!(queue.queued() <= 2, "{} queued", queue.queued());
+        got += std::iter::from_fn(|| take(&queue, 1, &tally)).count();
+        assert_eq!(got, 2 + sent);
+    });
+}
+
+/// C4: an event is accepted before the close and then handed out, or refused; nothing is in between.
+/// Fails if `close` stores the flag over the word that it read instead of swapping.
+#[test]
+fn c4_a_push_beside_a_close_is_taken_or_refused() {
+    explore("push/close", usize::MAX, || {
+        let (queue, tally) = (open(), Tally::new());
+        let other = Arc::clone(&queue);
+        let pusher = thread::spawn(move || send(&other, 1, &MANY));
+        let closer = Arc::clone(&queue);
+        let closer = thread::spawn(move || closer.close());
+        let pushed = pusher.join().unwrap();
+        closer.join().unwrap();
+        let got = take(&queue, 1, &tally);
+        assert_eq!(got.is_some(), pushed == Pushed::Sent);
+        assert!(matches!(queue.take(1, &tally), Taken::Closed));
+        assert_eq!(send(&queue, 2, &MANY), Pushed::Closed);
+    });
+}
+
+/// N2: a block shared by two receivers is freed once, after both.
+/// Fails with Relaxed for AcqRel in `give_back` only where loom sees the memory, so it counts: the message is dropped once.
+#[test]
+fn n2_two_receivers_free_their_block_once() {
+    explore("block", usize::MAX, || {
+        let queues = [open(), open()];
+        let shared = message(1);
+        {
+            let mut publication = Publication::new(&shared, &roster(2));
+            for (place, queue) in queues.iter().enumerate() {
+                publication.push(queue, place as u32, 0, &MANY);
+            }
+        }
+        assert_eq!(Arc::strong_count(&shared), 2);
+        let takers = queues.map(|queue| thread::spawn(move || assert_eq!(take(&queue, 1, &Tally::new()), Some(1))));
+        for taker in takers {
+            taker.join().unwrap();
+        }
+        assert_eq!(Arc::strong_count(&shared), 1);
+    });
+}
+
+/// C3, I6, W1, W2: whatever the old lease does not take before it ends, the new one gets, once and in order.
+/// Fails if `take_locked` does not look at the lease again under the lock, or with Relaxed in `lock` or `unlock`.
+#[test]
+fn c3_a_new_lease_gets_what_the_old_one_did_not_take() {
+    explore("lease", 3, || {
+        let (queue, tally) = (open(), Arc::new(Tally::new()));
+        (1..=3).for_each(|n| assert_eq!(send(&queue, n, &MANY), Pushed::Sent));
+        let ended = Arc::new(AtomicU32::new(0));
+        let (old_queue, old_tally, old_ended) = (Arc::clone(&queue), Arc::clone(&tally), Arc::clone(&ended));
+        let old = thread::spawn(move || {
+            let mut got = Vec::new();
+            for _ in 0..2 {
+                // Acquire: pairs with Release below; what starts after the change of lease must find nothing.
+                let over = old_ended.load(Ordering::Acquire) == 1;
+                let taken = take(&old_queue, 1, &old_tally);
+                assert!(!(over && taken.is_some()), "an event for a lease that had ended");
+                got.extend(taken);
+            }
+            got
+        });
+        queue.set_lease(2, 0);
+        ended.store(1, Ordering::Release);
+        let mut new: Vec<u32> = take(&queue, 2, &tally).into_iter().collect();
+        let mut got = old.join().unwrap();
+        new.extend(std::iter::from_fn(|| take(&queue, 2, &tally)));
+        assert!(new.is_sorted(), "{new:?}");
+        got.extend(new);
+        got.sort_unstable();
+        assert_eq!(got, [1, 2, 3]);
+    });
+}
+
+/// Q2, B5: a reset beside a take: every message is taken, released or still queued, and the receiver is told the number.
+/// Fails if `reset` goes on without the lock.
+#[test]
+fn q2_a_reset_beside_a_take_accounts_for_every_message() {
+    explore("reset", 3, || {
+        let (queue, tally) = (open(), Arc::new(Tally::new()));
+        (1..=2).for_each(|n| assert_eq!(send(&queue, n, &TWO), Pushed::Sent));
+        queue.push_control(Control::Unsubscribed(Vec::new()));
+        let (other, other_tally) = (Arc::clone(&queue), Arc::clone(&tally));
+        let resetter = thread::spawn(move || other.reset(&other_tally));
+        let mut seen = (0, 0, 0);
+        let mut look = || match queue.take(1, &tally) {
+            Taken::Delivery(_) => seen.0 += 1,
+            Taken::Control(_) => seen.1 += 1,
+            Taken::Lagged(n) => seen.2 += n,
+            Taken::Busy => spin(),
+            _ => {}
+        };
+        look();
+        resetter.join().unwrap();
+        (0..4).for_each(|_| look());
+        assert_eq!((seen.0 + seen.2, seen.1), (2, 1), "{seen:?}");
+        assert_eq!(tally.released.load(Ordering::Relaxed), seen.2);
+    });
+}
