@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
 use crate::event::{CloseReason, Event};
-use crate::queue::{Control, Parker, Taken};
+use crate::queue::{Control, Parked, Parker, Taken};
 use crate::registry::{SlotId, State, Tenant};
 use crate::sync::spin;
 use crate::text::Text;
@@ -189,9 +189,14 @@ impl<P: Send + Sync + 'static> Connection<P> {
                     self.parker.register(context.waker());
                     registered = true;
                     let queue = self.engine.registry.slots.queue(self.slot);
-                    // Parked, and the lease is still ours: whoever ends it from here on wakes.
-                    if queue.park() && queue.generation() == self.generation {
-                        return Poll::Pending;
+                    match queue.park() {
+                        // The lease is still ours: whoever ends it from here on wakes.
+                        Parked::Yes if queue.generation() == self.generation => return Poll::Pending,
+                        Parked::Yes | Parked::No => {}
+                        Parked::Busy => {
+                            context.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
                     }
                 }
                 Ok(Err(TryRecvError::Empty)) => registered = false,

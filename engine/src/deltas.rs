@@ -196,6 +196,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let mut left = None;
         let mut stale = None;
         let result = self.index.edit(channel, true, |cell, snapshot, draft| {
+            recorded.begin();
             (member, left, stale) = (None, None, None);
             let mut found = self.registry.live(client.instance());
             let was_member = found.as_ref().is_some_and(|found| snapshot.members.get(found.slot).is_some());
@@ -217,11 +218,11 @@ impl<P: Send + Sync + 'static> Engine<P> {
             if let Some(found) = &found
                 && !draft.bounds(found.slot).is_empty()
             {
-                member = Some((found.slot, cell.id));
+                member = Some(found.slot);
             }
             Some((result, Arc::clone(cell)))
         });
-        recorded.settle(self, |slot, cell| result.is_some() && member == Some((slot, cell.id)));
+        recorded.settle(self, |slot| result.is_some() && member == Some(slot));
         let (result, cell) = result?;
         if let Some(leaving) = left.filter(|_| member.is_none()) {
             leaving.forget(self, &cell);

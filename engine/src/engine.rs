@@ -14,7 +14,7 @@ use crate::identity::{Client, Identity};
 use crate::index::{Cell, ChannelIndex};
 use crate::queue::{Control, Pushed};
 use crate::receipt::KeyRing;
-use crate::registry::{Registry, SlotId};
+use crate::registry::{Registry, SlotId, Ticket, Tickets};
 use crate::stats::Counters;
 use crate::sync::Swap;
 use crate::text::Cid;
@@ -85,52 +85,54 @@ impl<P: Send + Sync + 'static> Engine<P> {
     }
 }
 
-/// The record that an edit made before its swap, to be forgotten if the slot did not become a member after all (I3).
+/// The records that an edit made before its swap, to be forgotten if it did not make the slot a member after all (I3).
 #[derive(Debug, Default)]
-pub(crate) struct Recorded(Vec<(SlotId, Arc<Cell>, u64)>);
+pub(crate) struct Recorded {
+    attempt: usize,
+    records: Vec<(usize, SlotId, Arc<Cell>, Ticket)>,
+}
 
 impl Recorded {
+    /// Called first in every attempt of the edit.
+    pub(crate) fn begin(&mut self) {
+        self.attempt += 1;
+    }
+
     /// Records the channel in the slot's own set. False: the connection has ended, leave it out.
     pub(crate) fn record<P: Send + Sync + 'static>(&mut self, engine: &Engine<P>, slot: SlotId, cell: &Arc<Cell>) -> bool {
         let place = engine.registry.slot(slot);
         let ticket = place.new_ticket();
         let open = place.joined.record(cell, ticket);
         if open {
-            self.0.push((slot, Arc::clone(cell), ticket));
+            self.records.push((self.attempt, slot, Arc::clone(cell), ticket));
         }
         open
     }
 
-    /// Forgets the records of slots that did not become members of this cell.
-    pub(crate) fn settle<P: Send + Sync + 'static>(
-        self,
-        engine: &Engine<P>,
-        became_member: impl Fn(SlotId, &Arc<Cell>) -> bool,
-    ) {
-        for (slot, cell, ticket) in self.0 {
-            if !became_member(slot, &cell) {
-                engine.registry.slot(slot).joined.forget(cell.id, ticket);
+    /// Called after the edit: forgets all records but those of the attempt that succeeded, for slots that it made members.
+    pub(crate) fn settle<P: Send + Sync + 'static>(self, engine: &Engine<P>, became_member: impl Fn(SlotId) -> bool) {
+        for (attempt, slot, cell, ticket) in self.records {
+            if attempt != self.attempt || !became_member(slot) {
+                engine.registry.slot(slot).joined.forget(cell.id, &[ticket]);
             }
         }
     }
 }
 
-/// The record of a slot that an edit is about to remove from a channel, as it was read before the swap (I3).
-#[derive(Debug, Clone, Copy)]
+/// The records of a slot that an edit is about to remove from a channel, as they were read before the swap (I3).
+#[derive(Debug, Clone)]
 pub(crate) struct Leaving {
     slot: SlotId,
-    ticket: Option<u64>,
+    tickets: Tickets,
 }
 
 impl Leaving {
     pub(crate) fn new<P: Send + Sync + 'static>(engine: &Engine<P>, slot: SlotId, cell: &Cell) -> Self {
-        Self { slot, ticket: engine.registry.slot(slot).joined.ticket(cell) }
+        Self { slot, tickets: engine.registry.slot(slot).joined.tickets(cell) }
     }
 
     /// After the swap.
-    pub(crate) fn forget<P: Send + Sync + 'static>(self, engine: &Engine<P>, cell: &Cell) {
-        if let Some(ticket) = self.ticket {
-            engine.registry.slot(self.slot).joined.forget(cell.id, ticket);
-        }
+    pub(crate) fn forget<P: Send + Sync + 'static>(&self, engine: &Engine<P>, cell: &Cell) {
+        engine.registry.slot(self.slot).joined.forget(cell.id, &self.tickets);
     }
 }

@@ -47,7 +47,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 Some(slot) => {
                     let tenant = self.registry.slot(slot).tenant();
                     if !tenant.is_live() {
-                        // Its end is on the way; the name is free already.
+                        // Its end is on the way; the name is free as soon as its queue accepts nothing more (as in `end`).
+                        self.registry.slots.queue(slot).close();
                         self.registry.leave(client.instance(), slot);
                     } else if let Some(connected) = self.supersede(client, slot, &tenant) {
                         return Ok(connected);
@@ -102,7 +103,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let tenant = self.change_tenant(slot, old, next)?;
         // In any case: the old receiver may be about to sleep under its own parker.
         old.parker.wake();
-        let (receipts, dropped) = self.renew(slot, &tenant);
+        let (receipts, dropped) = self.renew(slot);
         if !dropped.is_empty() {
             self.tell(slot, Control::Unsubscribed(dropped));
         }
@@ -146,7 +147,6 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let authorized = receipt.user().is_none_or(|user| client.user() == Some(user));
         if receipt.instance() != client.instance()
             || !authorized
-            || self.index.receipt_expired(receipt.stamp())
             || self.check_key(channel, cid).is_err()
         {
             return None;
@@ -160,26 +160,26 @@ impl<P: Send + Sync + 'static> Engine<P> {
             names.into_iter()
         };
         let mut recorded = Recorded::default();
-        let mut member_of = None;
         let fresh = self.index.edit(channel, true, |cell, snapshot, draft| {
-            member_of = None;
+            recorded.begin();
             // The check and the restore are one change of the snapshot: no revocation falls between them (C2).
-            if draft.revocations.covers(names(), cid, receipt.stamp()) {
+            if self.index.receipt_expired(receipt.stamp())
+                || draft.revocations.covers(names(), cid, receipt.stamp())
+            {
                 return None;
             }
             if snapshot.members.get(slot).is_none() && !recorded.record(self, slot, cell) {
                 return None;
             }
-            let now = self.registry.slot(slot).peek_tenant();
+            let now = self.registry.tenant(slot);
             if !now.is_live() || now.auth != tenant.auth {
                 return None;
             }
             draft.refresh(slot, tenant.auth);
             let (_, by_user) = draft.bind(slot, tenant.auth, cid, receipt.user().is_some());
-            member_of = Some(cell.id);
             Some(self.receipt(&now.client, channel, cid, by_user, draft.stamp))
         });
-        recorded.settle(self, |_, cell| member_of == Some(cell.id));
+        recorded.settle(self, |_| fresh.is_some());
         fresh
     }
 
@@ -197,11 +197,11 @@ impl<P: Send + Sync + 'static> Engine<P> {
     }
 
     /// Visits the channels of a superseded connection: fresh receipts for what is in force, and what the change of user dropped.
-    fn renew(&self, slot: SlotId, tenant: &Arc<Tenant>) -> (Vec<Receipt>, Vec<Key>) {
+    fn renew(&self, slot: SlotId) -> (Vec<Receipt>, Vec<Key>) {
         let (mut receipts, mut dropped) = (Vec::new(), Vec::new());
         for cell in self.registry.slot(slot).joined.visit() {
-            self.visit(slot, &cell, &mut dropped, |cid, by_user, stamp| {
-                receipts.push(self.receipt(&tenant.client, &cell.channel, cid, by_user, stamp));
+            self.visit(slot, &cell, &mut dropped, |client, cid, by_user, stamp| {
+                receipts.push(self.receipt(client, &cell.channel, cid, by_user, stamp));
             });
         }
         receipts.sort_by(|a, b| (a.channel(), a.cid()).cmp(&(b.channel(), b.cid())));
@@ -211,19 +211,25 @@ impl<P: Send + Sync + 'static> Engine<P> {
 
     /// Drops what the slot's user did not authorize from one channel and shows what is left, at one instant. Always swaps the
     /// snapshot, so that a subscriber that still took the old user for the current one fails and looks again (I4).
-    fn visit(&self, slot: SlotId, cell: &Arc<Cell>, dropped: &mut Vec<Key>, mut show: impl FnMut(&Cid, bool, crate::Stamp)) {
+    fn visit(
+        &self,
+        slot: SlotId,
+        cell: &Arc<Cell>,
+        dropped: &mut Vec<Key>,
+        mut show: impl FnMut(&Client, &Cid, bool, crate::Stamp),
+    ) {
         let edited = self.index.edit_cell(cell, |cell, _, draft| {
             let leaving = Leaving::new(self, slot, cell);
-            let tenant = self.registry.slot(slot).peek_tenant();
+            let tenant = self.registry.tenant(slot);
             let gone = draft.refresh(slot, tenant.auth);
-            Some((leaving, gone, draft.bounds(slot).to_vec(), draft.stamp))
+            Some((leaving, tenant, gone, draft.bounds(slot).to_vec(), draft.stamp))
         });
-        if let Ok(Some((leaving, gone, bounds, stamp))) = edited {
+        if let Ok(Some((leaving, tenant, gone, bounds, stamp))) = edited {
             if bounds.is_empty() {
                 leaving.forget(self, cell);
             }
             dropped.extend(gone.into_iter().map(|cid| (cell.channel.clone(), cid)));
-            bounds.iter().for_each(|bound| show(&bound.cid, bound.by_user, stamp));
+            bounds.iter().for_each(|bound| show(&tenant.client, &bound.cid, bound.by_user, stamp));
         }
     }
 
@@ -241,7 +247,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             if tenant.auth != old.auth {
                 let mut dropped = Vec::new();
                 for cell in self.registry.slot(found.slot).joined.visit() {
-                    self.visit(found.slot, &cell, &mut dropped, |_, _, _| {});
+                    self.visit(found.slot, &cell, &mut dropped, |_, _, _, _| {});
                 }
                 if !dropped.is_empty() {
                     dropped.sort();

@@ -7,7 +7,6 @@ use crate::channel::Channel;
 use crate::engine::{Engine, Leaving, Recorded};
 use crate::error::Error;
 use crate::identity::Identity;
-use crate::index::Cell;
 use crate::queue::Control;
 use crate::registry::{Match, SlotId};
 use crate::sync::epoch;
@@ -36,11 +35,10 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let _pin = epoch::pin();
         let mut recorded = Recorded::default();
         let mut granted: Vec<Granted> = Vec::new();
-        let mut member_of = 0;
         // With nobody there, only revocations could be touched, and they would have a cell.
         let create = !self.registry.candidates(identity).is_empty();
         let stamp = self.index.edit(channel, create, |cell, snapshot, draft| {
-            member_of = cell.id;
+            recorded.begin();
             granted.clear();
             draft.grant(identity, cid);
             for slot in self.registry.candidates(identity) {
@@ -57,9 +55,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             }
             Some(draft.stamp)
         });
-        recorded.settle(self, |slot, cell: &Arc<Cell>| {
-            cell.id == member_of && granted.iter().any(|granted| granted.found.slot == slot)
-        });
+        recorded.settle(self, |slot| granted.iter().any(|granted| granted.found.slot == slot));
         let Some(stamp) = stamp else { return Ok(0) };
         let matched = granted.len();
         for Granted { found: Match { slot, tenant }, by_user, stale } in granted {
@@ -73,6 +69,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
     pub(crate) fn unsubscribe(&self, identity: &Identity, channel: &Channel, cid: &Cid) -> Result<usize, Error> {
         self.check_identity(identity)?;
         self.check_key(channel, cid)?;
+        // Pinned until the last event is queued: slots are named by number (I7).
+        let _pin = epoch::pin();
         let revoked = self.revoke(identity, channel, Some(cid));
         let matched = revoked.len();
         for Revoked { slot, .. } in revoked {
@@ -85,6 +83,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
     pub(crate) fn unsubscribe_all(&self, identity: &Identity, channel: &Channel) -> Result<usize, Error> {
         self.check_identity(identity)?;
         channel.check(&self.limits)?;
+        // As above.
+        let _pin = epoch::pin();
         let mut lost = 0;
         for Revoked { slot, dropped, .. } in self.revoke(identity, channel, None) {
             lost += usize::from(!dropped.is_empty());
@@ -93,9 +93,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
         Ok(lost)
     }
 
-    /// Records the revocation of one cid, or of all, and drops what it covers, in one step.
+    /// Records the revocation of one cid, or of all, and drops what it covers, in one step. The caller has pinned the epoch.
     fn revoke(&self, identity: &Identity, channel: &Channel, cid: Option<&Cid>) -> Vec<Revoked> {
-        let _pin = epoch::pin();
         let edited = self.index.edit(channel, true, |cell, _, draft| {
             draft.revoke(identity, cid);
             let revoked = self.registry.resolve(identity).into_iter().map(|Match { slot, .. }| {
@@ -110,7 +109,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             Some((Arc::clone(cell), revoked.collect::<Vec<_>>()))
         });
         let Some((cell, revoked)) = edited else { return Vec::new() };
-        revoked.iter().filter_map(|revoked| revoked.leaving).for_each(|leaving| leaving.forget(self, &cell));
+        revoked.iter().filter_map(|revoked| revoked.leaving.as_ref()).for_each(|leaving| leaving.forget(self, &cell));
         revoked
     }
 }

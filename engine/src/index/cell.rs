@@ -158,7 +158,12 @@ impl ChannelIndex {
                 return Err(Retired);
             }
             let now_ms = self.clock.now_ms();
-            let mut draft = snapshot.draft(Stamp::next(snapshot.stamp, now_ms));
+            let mut last = snapshot.stamp;
+            if snapshot.is_empty() {
+                // Acquire: as in new_cell(), once more: the cell may have been made long before the map took it (I1).
+                last = last.max(Stamp::from_u64(self.floor.load(Ordering::Acquire)));
+            }
+            let mut draft = snapshot.draft(Stamp::next(last, now_ms));
             let result = f(cell, &snapshot, &mut draft);
             if result.is_none() && !snapshot.is_empty() {
                 return Ok(None);

@@ -325,6 +325,20 @@ impl<E: Entry> Set<E> {
         })
     }
 
+    /// The entries from `key` on, in order.
+    pub(crate) fn range_from<'a>(&'a self, key: &'a E::Key) -> impl Iterator<Item = &'a E> {
+        let mut pending = SmallVec::new();
+        let mut node = self.root.as_ref();
+        while let Some(Node::Branch(branch)) = node {
+            let at = branch.position(key);
+            pending.extend(branch.children[at + 1..].iter().rev().map(|(_, node)| node));
+            node = Some(&branch.children[at].1);
+        }
+        pending.extend(node);
+        let leaves = Leaves { pending };
+        leaves.flat_map(|leaf| leaf.0.iter()).skip_while(move |entry| entry.key() < key)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &E> {
         self.leaves().flat_map(|leaf| leaf.0.iter())
     }
@@ -387,6 +401,7 @@ mod tests {
                 }
             }
             prop_assert!(tree.iter().eq(set.iter()));
+            prop_assert!(tree.range_from(&300).eq(set.range(300..)));
         }
     }
 

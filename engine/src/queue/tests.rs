@@ -150,10 +150,10 @@ fn a_closed_queue_refuses_everything_and_hands_out_what_it_has() {
 #[test]
 fn a_sleeper_is_announced_to_the_first_push_only() {
     let queue = open();
-    assert!(queue.park());
+    assert_eq!(queue.park(), Parked::Yes);
     assert_eq!(send(&queue, 1, &UNBOUND), Pushed::SentToSleeper);
     assert_eq!(send(&queue, 2, &UNBOUND), Pushed::Sent);
-    assert!(!queue.park());
+    assert_eq!(queue.park(), Parked::No);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  63           48 47                               4  3..0
-//!  [ messages     ][ address of the newest node      ][flags]        flags: CLOSED, PARKED
+//!  [ messages     ][ address of the newest node      ][turn, flags]  turn: 2 bits; flags: CLOSED, PARKED
 //! ```
 //!
 //! *Push*: read the word, link the new node to the old newest, compare-and-swap. The same step checks the bound, sees CLOSED
@@ -17,11 +17,11 @@
 //!
 //! * **W1** nodes reachable from the word or the batch belong to the queue; taking the whole chain by one atomic step makes
 //!   them the taker's own (N1).
-//! * **W2** `batch`, `batch_len`, `taken` and `withheld` are written only by the holder of `consumer`.
-//! * **W3** messages in the word plus `batch_len` never exceed the bound: a push reads the word, then `batch_len`, then swaps
-//!   the word if unchanged; a take writes `batch_len` before it empties the word. If the take's swap comes first, the push
-//!   either fails or has read a word that was already empty, and with it the new `batch_len`; if the push's comes first, the
-//!   take's fails and counts again.
+//! * **W2** `batch`, `batch_len` and `taken` are written only by the holder of `consumer`.
+//! * **W3** messages in the word and in the batch together never exceed the bound, and a push is refused only if they reach it.
+//!   Every take that empties the word steps its *turn* and writes `batch_len`, with the new turn, just before. A push reads the
+//!   word, then `batch_len`, then swaps the word if unchanged. Turns agree: the batch is the one of this word. They differ: a take
+//!   has not emptied the word yet, so the batch is empty; or it has since, and the push's swap fails.
 
 use std::ptr::{self, NonNull};
 
@@ -30,6 +30,8 @@ use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 const CLOSED: usize = 1;
 const PARKED: usize = 2;
+const TURN_SHIFT: u32 = 2;
+const TURNS: usize = 3;
 const FLAGS: usize = 0xF;
 const COUNT_SHIFT: u32 = 48;
 const ADDRESS: usize = ((1 << COUNT_SHIFT) - 1) & !FLAGS;
@@ -60,6 +62,17 @@ impl Word {
         self.0.addr() & FLAGS
     }
 
+    /// Of the takes that emptied it, modulo four.
+    fn turn(self) -> u32 {
+        (self.0.addr() >> TURN_SHIFT & TURNS) as u32
+    }
+
+    /// The flags for the next turn.
+    fn next_turn(self) -> usize {
+        let turn = (self.turn() as usize + 1) & TURNS;
+        self.flags() & !(TURNS << TURN_SHIFT) | turn << TURN_SHIFT
+    }
+
     fn with(node: *mut Node, messages: usize, flags: usize) -> Self {
         Self(node.map_addr(|address| address | messages << COUNT_SHIFT | flags))
     }
@@ -82,6 +95,16 @@ pub(crate) enum Pushed {
     SentToSleeper,
     Full,
     Closed,
+}
+
+/// Whether a receiver may sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parked {
+    Yes,
+    /// There is something to take.
+    No,
+    /// Another consumer is at work for a few instructions.
+    Busy,
 }
 
 /// What a take found.
@@ -122,7 +145,7 @@ pub(crate) struct Queue<P> {
     bytes: AtomicU64,
     /// Messages handed out, over all tenants (W2).
     taken: AtomicU64,
-    /// Messages in the batch (W2).
+    /// Messages in the batch, above the turn of the take that filled it (W2, W3).
     batch_len: AtomicU32,
     /// 1 while somebody consumes.
     consumer: AtomicU32,
@@ -171,14 +194,18 @@ impl<P> Queue<P> {
         // Relaxed: published with the tenant, by the registry.
         self.lagged.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
-        // Release: pairs with Acquire in push and take, for whoever finds the slot through an old snapshot's number.
+        self.batch_len.store(0, Ordering::Relaxed);
+        // Release: pairs with Acquire in push and take.
         self.word.store(ptr::null_mut(), Ordering::Release);
     }
 
     /// Tells the consumers whose queue it is now. Generations and counts only grow, so a late call changes nothing.
     pub(crate) fn set_lease(&self, generation: u32, auth: u32) {
-        // AcqRel: pairs with Acquire in take(): from here on no event goes to the old lease or under the old user (I4, I6).
-        self.lease.fetch_max(lease(generation, auth), Ordering::AcqRel);
+        // Acquire: as if the read-modify-write had been made and changed nothing.
+        if self.lease.load(Ordering::Acquire) < lease(generation, auth) {
+            // AcqRel: pairs with Acquire in take(): from here on no event goes to the old lease or under the old user (I4, I6).
+            self.lease.fetch_max(lease(generation, auth), Ordering::AcqRel);
+        }
     }
 
     /// # Safety
@@ -220,16 +247,16 @@ impl<P> Queue<P> {
             if word.has(CLOSED) {
                 return Pushed::Closed;
             }
-            // Relaxed: ordered by the word (W3).
-            if messages > 0 && word.messages() + self.batch_len.load(Ordering::Relaxed) as usize >= bound {
+            if messages > 0 && word.messages() + self.batch_of(word) >= bound {
                 return Pushed::Full;
             }
             // SAFETY: the node is the caller's own (N1), nobody else looks at it.
             unsafe { (*node).next.with_mut(|next| *next = word.newest()) };
             let new = Word::with(node, word.messages() + messages, word.flags() & !PARKED);
-            // Release: pairs with Acquire in take(); publishes the node (N1). Later pushes carry it on, as their swaps continue
-            // the release sequence. Acquire on failure: as for the load.
-            match self.word.compare_exchange_weak(word.0, new.0, Ordering::Release, Ordering::Acquire) {
+            // AcqRel: Release pairs with Acquire in take() and publishes the node (N1); later pushes carry it on, as their swaps
+            // continue the release sequence. Acquire pairs with park(): whoever clears PARKED finds the tenant that set it.
+            // Acquire on failure: as for the load.
+            match self.word.compare_exchange_weak(word.0, new.0, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) if word.has(PARKED) => return Pushed::SentToSleeper,
                 Ok(_) => return Pushed::Sent,
                 Err(now) => word = Word(now),
@@ -237,13 +264,19 @@ impl<P> Queue<P> {
         }
     }
 
+    /// Messages in the batch that belongs to this state of the word (W3).
+    fn batch_of(&self, word: Word) -> usize {
+        // Relaxed: ordered by the word (W3).
+        let batch = self.batch_len.load(Ordering::Relaxed);
+        if batch & TURNS as u32 == word.turn() { (batch >> TURN_SHIFT) as usize } else { 0 }
+    }
+
     /// Takes the next event for the lease of this generation.
     pub(crate) fn take(&self, generation: u32, tally: &Tally) -> Taken<P> {
         loop {
             // Acquire: pairs with Release in push(), close() and reset().
             let word = Word(self.word.load(Ordering::Acquire));
-            // Relaxed: written by this receiver, by a predecessor (ordered by the connect that made this one) or by a reset,
-            // whose push or wake comes after it.
+            // Relaxed: whoever else writes it (a predecessor inside its last take, a reset) is at work right now; park() looks again.
             let idle = word.newest().is_null() && self.batch.load(Ordering::Relaxed).is_null();
             if idle && self.lagged.load(Ordering::Relaxed) == 0 {
                 return match (self.generation() == generation, word.has(CLOSED)) {
@@ -319,7 +352,7 @@ impl<P> Queue<P> {
         self.batch.store(next, Ordering::Relaxed);
         // SAFETY: still ours; nobody opened it yet.
         if !unsafe { is_control(node.as_ptr()) } {
-            self.batch_len.store(self.batch_len.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+            self.batch_len.store(self.batch_len.load(Ordering::Relaxed) - (1 << TURN_SHIFT), Ordering::Relaxed);
         }
         Some(node)
     }
@@ -331,8 +364,8 @@ impl<P> Queue<P> {
             if word.newest().is_null() {
                 return ptr::null_mut();
             }
-            self.batch_len.store(word.messages() as u32, Ordering::Relaxed);
-            let empty = Word::with(ptr::null_mut(), 0, word.flags());
+            let empty = Word::with(ptr::null_mut(), 0, word.next_turn());
+            self.batch_len.store((word.messages() as u32) << TURN_SHIFT | empty.turn(), Ordering::Relaxed);
             // AcqRel: Acquire pairs with Release in push() and brings the nodes; Release publishes batch_len (W3).
             match self.word.compare_exchange_weak(word.0, empty.0, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break,
@@ -355,19 +388,29 @@ impl<P> Queue<P> {
     }
 
     /// Whether the receiver may sleep: the queue is empty and open, and the next push will find PARKED.
-    pub(crate) fn park(&self) -> bool {
+    ///
+    /// A superseded receiver may still be inside its last take, with the rest of a burst not yet in the batch. So after parking
+    /// the consumer's flag is looked at by a read-modify-write: if that take is over, its batch is visible; if it is going on,
+    /// the flag says so; if it comes later, it synchronizes with this look, finds the new lease, and takes nothing.
+    pub(crate) fn park(&self) -> Parked {
         let mut word = Word(self.word.load(Ordering::Relaxed));
         loop {
             if !word.newest().is_null() || word.has(CLOSED) {
-                return false;
+                return Parked::No;
             }
             let parked = Word::with(ptr::null_mut(), 0, word.flags() | PARKED);
             // AcqRel: Release hands the registered waker to the push that clears the flag; a read-modify-write even if the
             // flag is set, so that it is ordered against every push and close.
             match self.word.compare_exchange_weak(word.0, parked.0, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return true,
+                Ok(_) => break,
                 Err(now) => word = Word(now),
             }
+        }
+        // AcqRel: see above.
+        match self.consumer.fetch_add(0, Ordering::AcqRel) {
+            0 if self.batch.load(Ordering::Relaxed).is_null() => Parked::Yes,
+            0 => Parked::No,
+            _ => Parked::Busy,
         }
     }
 
@@ -391,7 +434,7 @@ impl<P> Queue<P> {
         }
         let (batch, newer) = (self.batch.load(Ordering::Relaxed), self.take_word());
         self.batch.store(ptr::null_mut(), Ordering::Relaxed);
-        self.batch_len.store(0, Ordering::Relaxed);
+        self.empty_batch();
         self.unlock();
         for chain in [batch, newer] {
             self.drop_chain(chain, tally);
@@ -438,12 +481,18 @@ impl<P> Queue<P> {
             }
         }
         self.batch.store(kept, Ordering::Relaxed);
-        self.batch_len.store(0, Ordering::Relaxed);
+        self.empty_batch();
         // Relaxed: a count that the receiver reads at its next take.
         self.lagged.fetch_add(lost, Ordering::Relaxed);
         self.unlock();
         self.drop_chain(dropped, tally);
         true
+    }
+
+    /// No message is in the batch any more. Under the lock.
+    fn empty_batch(&self) {
+        let turn = self.batch_len.load(Ordering::Relaxed) & TURNS as u32;
+        self.batch_len.store(turn, Ordering::Relaxed);
     }
 
     /// Notes a message that was refused while the connection lives on (`DropNewest`).
@@ -488,7 +537,7 @@ impl<P> Queue<P> {
     /// Messages queued. Exact at rest.
     pub(crate) fn queued(&self) -> u64 {
         let word = Word(self.word.load(Ordering::Acquire));
-        word.messages() as u64 + u64::from(self.batch_len.load(Ordering::Relaxed))
+        (word.messages() + self.batch_of(word)) as u64
     }
 
     /// Messages handed out, over all tenants.

@@ -5,10 +5,13 @@
 //!   swap, even if the slot is not among the members. A subscriber that records too late finds `Ended` and leaves the slot out; one
 //!   that recorded in time either swapped the snapshot before that edit, which then finds the member, or fails against it,
 //!   tries again and finds the tenant closed.
-//! * A channel is forgotten only under the ticket that was read before the change that removed the slot's last binding: if a
-//!   subscriber recorded it anew since, the ticket differs and the record stays. So the record is never too small.
+//! * Every record stands by itself, under its cell and ticket. A change that made no member forgets its own; a change that removed
+//!   the slot's last binding forgets those that it read before its swap. A subscriber whose record is among those loaded its snapshot
+//!   before that swap, so it fails against it and records anew. So a member always has a record, or is about to be removed.
 
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use crate::index::{Cell, Entry, Set};
 use crate::sync::Swap;
@@ -16,19 +19,28 @@ use crate::sync::Swap;
 /// A number that its slot gives out once.
 pub(crate) type Ticket = u64;
 
-/// A channel that was recorded, and under which ticket last.
+/// The records of one channel; more than one only while changes race.
+pub(crate) type Tickets = SmallVec<[Ticket; 2]>;
+
+/// A channel that was recorded, by the cell's id and the record's ticket.
 #[derive(Debug, Clone)]
-pub(crate) struct Join {
-    id: u64,
-    ticket: Ticket,
-    pub(crate) cell: Arc<Cell>,
+struct Join {
+    key: (u64, Ticket),
+    cell: Arc<Cell>,
 }
 
 impl Entry for Join {
-    type Key = u64;
-    fn key(&self) -> &u64 {
-        &self.id
+    type Key = (u64, Ticket);
+    fn key(&self) -> &(u64, Ticket) {
+        &self.key
     }
+}
+
+/// Each channel once.
+fn cells(set: &Set<Join>) -> Vec<Arc<Cell>> {
+    let mut cells: Vec<Arc<Cell>> = set.iter().map(|join| Arc::clone(&join.cell)).collect();
+    cells.dedup_by_key(|cell| cell.id);
+    cells
 }
 
 /// The record of a slot.
@@ -55,40 +67,43 @@ impl Joined {
 
     /// Records that the slot is about to become a member. False: the tenancy has ended.
     pub(crate) fn record(&self, cell: &Arc<Cell>, ticket: Ticket) -> bool {
-        let join = Join { id: cell.id, ticket, cell: Arc::clone(cell) };
+        let join = Join { key: (cell.id, ticket), cell: Arc::clone(cell) };
         self.change(|set| Some(set.with(join.clone())))
     }
 
-    /// The ticket under which the channel was recorded last.
-    pub(crate) fn ticket(&self, cell: &Cell) -> Option<Ticket> {
+    /// The tickets under which the channel is recorded.
+    pub(crate) fn tickets(&self, cell: &Cell) -> Tickets {
         match &**self.0.load() {
-            Record::Open(set) => set.get(&cell.id).map(|join| join.ticket),
-            Record::Ended => None,
+            Record::Open(set) => {
+                set.range_from(&(cell.id, 0)).map(|join| join.key).take_while(|key| key.0 == cell.id).map(|key| key.1).collect()
+            }
+            Record::Ended => Tickets::new(),
         }
     }
 
-    /// Forgets a channel, if it was not recorded anew since the ticket was read.
-    pub(crate) fn forget(&self, id: u64, ticket: Ticket) {
-        self.change(|set| match set.get(&id) {
-            Some(join) if join.ticket == ticket => set.without(&id),
-            _ => None,
+    /// Forgets records of a channel.
+    pub(crate) fn forget(&self, id: u64, tickets: &[Ticket]) {
+        self.change(|set| {
+            let without = |set: Set<Join>, ticket: &Ticket| set.without(&(id, *ticket)).unwrap_or(set);
+            let rest = tickets.iter().fold(set.clone(), without);
+            (rest.len() < set.len()).then_some(rest)
         });
     }
 
     /// The channels, read by a read-modify-write: a record made later sees what the caller changed before (I4).
     pub(crate) fn visit(&self) -> Vec<Arc<Cell>> {
-        let mut cells = Vec::new();
+        let mut found = Vec::new();
         self.change(|set| {
-            cells = set.iter().map(|join| Arc::clone(&join.cell)).collect();
+            found = cells(set);
             Some(set.clone())
         });
-        cells
+        found
     }
 
     /// Ends the record and returns the channels (I3).
     pub(crate) fn end(&self) -> Vec<Arc<Cell>> {
         match &*self.0.swap(Arc::new(Record::Ended)) {
-            Record::Open(set) => set.iter().map(|join| Arc::clone(&join.cell)).collect(),
+            Record::Open(set) => cells(set),
             Record::Ended => Vec::new(),
         }
     }

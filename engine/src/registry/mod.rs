@@ -21,7 +21,7 @@ use crate::index::{Entry, Set};
 use crate::sync::Map;
 use crate::text::Text;
 
-pub(crate) use joined::Ticket;
+pub(crate) use joined::{Ticket, Tickets};
 pub(crate) use slots::{MAX_SLOTS, Slot, SlotId, Slots};
 pub(crate) use tenant::{State, Tenant};
 
@@ -63,6 +63,16 @@ impl<P: Send + Sync + 'static> Registry<P> {
 
     pub(crate) fn slot(&self, id: SlotId) -> &Slot<P> {
         self.slots.slot(id)
+    }
+
+    /// The slot's tenant, to act upon. Its queue is told first, in case the one who changed the tenant has not come to that: no
+    /// member is ever written under an authorization that the queue has not heard of (I4).
+    pub(crate) fn tenant(&self, id: SlotId) -> Arc<Tenant> {
+        let tenant = self.slot(id).tenant();
+        if tenant.is_live() {
+            self.slots.queue(id).set_lease(tenant.generation, tenant.auth);
+        }
+        tenant
     }
 
     /// The slot that the instance's name leads to; whether its tenant lives is another question.
@@ -119,7 +129,7 @@ impl<P: Send + Sync + 'static> Registry<P> {
 
     /// The slot's tenant, if it lives and matches the identity.
     pub(crate) fn matching(&self, identity: &Identity, slot: SlotId) -> Option<Match> {
-        let tenant = self.slot(slot).tenant();
+        let tenant = self.tenant(slot);
         (tenant.is_live() && tenant.client.matches(identity)).then(|| Match { slot, tenant })
     }
 
@@ -139,7 +149,7 @@ impl<P: Send + Sync + 'static> Registry<P> {
     /// The live connection of an instance.
     pub(crate) fn live(&self, instance: &Text) -> Option<Match> {
         let slot = self.instance(instance)?;
-        let tenant = self.slot(slot).tenant();
+        let tenant = self.tenant(slot);
         (tenant.is_live() && tenant.client.instance() == instance).then(|| Match { slot, tenant })
     }
 }

@@ -115,11 +115,14 @@ pub(crate) fn shown(receipts: &[Receipt]) -> Vec<String> {
     lines
 }
 
-/// The bindings of an instance as `channel cid by user`, in order.
+/// The bindings of an instance as `channel cid by user`, in the order of these lines.
 pub(crate) fn bound(realtime: &Realtime<u64>, instance: &str) -> Vec<String> {
     let bindings = realtime.bindings_of(instance);
-    let show = |user: &Option<holocast::Id>| user.as_ref().map(|user| format!(" by {user}")).unwrap_or_default();
-    bindings.iter().map(|held| format!("{} {}{}", held.channel, held.cid, show(&held.user))).collect()
+    let by = |user: &Option<holocast::Id>| user.as_ref().map(|user| format!(" by {user}")).unwrap_or_default();
+    let mut lines: Vec<String> =
+        bindings.iter().map(|held| format!("{} {}{}", held.channel, held.cid, by(&held.user))).collect();
+    lines.sort();
+    lines
 }
 
 /// Asserts rule B5 as it stands now.
