@@ -19,7 +19,12 @@ fn main() -> Result<(), holocast::Error> {
     // Whoever subscribed before hears what is broadcast after, in order.
     realtime.broadcast_action(&room, "message", "hello, room")?;
     // To all but the tab that wrote it, which has shown it already.
-    realtime.broadcast_action_except(&[Identity::instance("tab-1")], &room, "message", "hello from my phone")?;
+    realtime.broadcast_action_except(
+        &[Identity::instance("tab-1")],
+        &room,
+        "message",
+        "hello from my phone",
+    )?;
 
     // Kicked: every binding of Ada's to the room is gone, and receipts from before are worth nothing.
     realtime.unsubscribe_all(&ada, &room)?;
@@ -38,11 +43,19 @@ fn print(who: &str, connection: &mut Connection<&str>) {
         match event {
             Event::Broadcast(delivery) => {
                 let cids: Vec<_> = delivery.cids().map(|cid| cid.as_str()).collect();
-                println!("{who}: {} {} {:?} for {cids:?}", delivery.channel(), delivery.action(), delivery.params());
+                println!(
+                    "{who}: {} {} {:?} for {cids:?}",
+                    delivery.channel(),
+                    delivery.action(),
+                    delivery.params()
+                );
             }
-            Event::Subscribed(receipt) => println!("{who}: may listen to {} as {}", receipt.channel(), receipt.cid()),
+            Event::Subscribed(receipt) => {
+                println!("{who}: may listen to {} as {}", receipt.channel(), receipt.cid())
+            }
             Event::Unsubscribed(keys) => {
-                keys.iter().for_each(|(channel, cid)| println!("{who}: no longer listens to {channel} as {cid}"));
+                keys.iter()
+                    .for_each(|(channel, cid)| println!("{who}: no longer listens to {channel} as {cid}"));
             }
             Event::Lagged(missed) => println!("{who}: missed {missed}"),
             Event::Closed(reason) => println!("{who}: closed, {reason}"),

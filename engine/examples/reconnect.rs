@@ -35,7 +35,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("forged: {}", realtime.verify(&forged).expect_err("the signature is of another text"));
 
     // Back again, with every token that the browser kept. A token that verifies may still be revoked: `reconnect` decides.
-    let presented: Vec<Receipt> = browser.iter().map(|token| realtime.verify(token)).collect::<Result<_, _>>()?;
+    let presented: Vec<Receipt> =
+        browser.iter().map(|token| realtime.verify(token)).collect::<Result<_, _>>()?;
     let back = realtime.reconnect(&tab, &presented)?;
     for receipt in &back.receipts {
         println!("restored {} as {}", receipt.channel(), receipt.cid());

@@ -182,6 +182,7 @@ impl<P: Send + Sync + 'static> Connection<P> {
                 Ok(Ok(event)) => return Poll::Ready(Some(event)),
                 Ok(Err(TryRecvError::Closed)) => return Poll::Ready(None),
                 Err(Busy) => {
+                    spin();
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -194,6 +195,7 @@ impl<P: Send + Sync + 'static> Connection<P> {
                         Parked::Yes if queue.generation() == self.generation => return Poll::Pending,
                         Parked::Yes | Parked::No => {}
                         Parked::Busy => {
+                            spin();
                             context.waker().wake_by_ref();
                             return Poll::Pending;
                         }

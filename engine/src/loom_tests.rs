@@ -319,3 +319,77 @@ fn q2_an_overflow_beside_a_supersede_ends_one_connection() {
         assert_balanced(&realtime);
     });
 }
+
+/// I3: two equal puts of one tab at once: the member keeps a record, so the end of the connection finds it.
+/// Fails if records of one channel share a ticket (the put that changed nothing forgets the other's).
+#[test]
+fn i3_two_equal_puts_at_once_leave_a_record() {
+    explore("put/put", 3, || {
+        let realtime = engine();
+        let connection = realtime.connect(&tab("i")).unwrap().connection;
+        let other = realtime.clone();
+        let other = thread::spawn(move || other.put_subscription(&tab("i"), &channel(), "a").unwrap().is_some());
+        let first = realtime.put_subscription(&tab("i"), &channel(), "a").unwrap().is_some();
+        assert!(first != other.join().unwrap());
+        drop(connection);
+        assert_eq!(realtime.stats().members, 0);
+    });
+}
+
+/// I7: the event of an unsubscribe never reaches the next tenant of a slot.
+/// Fails if `unsubscribe` is pinned only until its swap.
+#[test]
+fn i7_an_unsubscribed_never_reaches_the_next_tenant_of_a_slot() {
+    explore("recycle/unsubscribe", 2, || {
+        let realtime = engine();
+        let leaving = realtime.connect(&tab("i")).unwrap().connection;
+        let revoker = realtime.clone();
+        let revoker = thread::spawn(move || revoker.unsubscribe(&Identity::instance("i"), &channel(), "a").unwrap());
+        drop(leaving);
+        let mut next = realtime.connect(&tab("j")).unwrap().connection;
+        revoker.join().unwrap();
+        assert!(drain(&mut next).is_empty());
+    });
+}
+
+/// C3, Q5: a new receiver does not fall asleep over what its predecessor's last take has not put down yet.
+/// Fails if `park` does not look at the consumer's flag.
+#[test]
+fn c3_a_successor_does_not_sleep_over_the_rest_of_a_burst() {
+    explore("park/last take", 3, || {
+        let realtime = engine();
+        let mut old = realtime.connect(&tab("i")).unwrap().connection;
+        realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
+        (1..=3).for_each(|n| assert_eq!(realtime.broadcast_action(&channel(), "x", n).unwrap().reached, 1));
+        let taker = thread::spawn(move || {
+            let taken = broadcasts(&old.try_recv().into_iter().collect::<Vec<_>>()).len();
+            (old, taken)
+        });
+        let mut new = realtime.connect(&tab("i")).unwrap().connection;
+        // Two of the three are the new receiver's whatever the old one did.
+        for _ in 0..2 {
+            assert!(matches!(loom::future::block_on(new.recv()), Some(Event::Broadcast(_))));
+        }
+        let (old, taken) = taker.join().unwrap();
+        assert_eq!(broadcasts(&drain(&mut new)).len() + taken, 1);
+        drop(old);
+    });
+}
+
+/// C5, I4: one of two equal logouts has returned: nothing of the old user's is handed out, even if the other one did the work and is not
+/// done.
+/// Fails if `Registry::tenant` does not tell the queue.
+#[test]
+fn c5_a_logout_that_finds_itself_done_has_told_the_queue() {
+    explore("identify/identify/take", 2, || {
+        let realtime = engine();
+        let mut connection = realtime.connect(&tab("i").with_user(7)).unwrap().connection;
+        realtime.put_subscription(&tab("i").with_user(7), &channel(), "a").unwrap();
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let other = realtime.clone();
+        let other = thread::spawn(move || other.identify(&tab("i")).unwrap());
+        realtime.identify(&tab("i")).unwrap();
+        assert!(!matches!(connection.try_recv(), Ok(Event::Broadcast(_))));
+        other.join().unwrap();
+    });
+}

@@ -55,7 +55,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             }
             Some(draft.stamp)
         });
-        recorded.settle(self, |slot| granted.iter().any(|granted| granted.found.slot == slot));
+        recorded.settle(self, |slot| stamp.is_some() && granted.iter().any(|granted| granted.found.slot == slot));
         let Some(stamp) = stamp else { return Ok(0) };
         let matched = granted.len();
         for Granted { found: Match { slot, tenant }, by_user, stale } in granted {

@@ -154,17 +154,17 @@ impl Drive {
             Op::Broadcast { room, excluded, hot } => self.broadcast(step, *room, excluded, *hot),
             Op::Subscribe { who, room, part } => {
                 let (who, room, part) = (who.value(), room.value(), part.value());
-                let matched = self.realtime.subscribe(&who, &room, part.clone());
-                same("matched", &matched.ok(), &Some(self.model.subscribe(&who, &room, &part)))
+                let matched = self.realtime.subscribe(who, room, part);
+                same("matched", &matched.ok(), &Some(self.model.subscribe(who, room, part)))
             }
             Op::Unsubscribe { who, room, part } => {
                 let (who, room, part) = (who.value(), room.value(), part.value());
-                let matched = self.realtime.unsubscribe(&who, &room, part.clone());
-                same("matched", &matched.ok(), &Some(self.model.unsubscribe(&who, &room, &part)))
+                let matched = self.realtime.unsubscribe(who, room, part);
+                same("matched", &matched.ok(), &Some(self.model.unsubscribe(who, room, part)))
             }
             Op::UnsubscribeAll { who, room } => {
-                let lost = self.realtime.unsubscribe_all(&who.value(), &room.value());
-                same("losers", &lost.ok(), &Some(self.model.unsubscribe_all(&who.value(), &room.value())))
+                let lost = self.realtime.unsubscribe_all(who.value(), room.value());
+                same("losers", &lost.ok(), &Some(self.model.unsubscribe_all(who.value(), room.value())))
             }
             Op::Connect { tab, login } => {
                 let client = tab.client(*login);
@@ -206,7 +206,7 @@ impl Drive {
             Op::Take { tab, events } => (0..*events).try_for_each(|_| self.take(*tab).map(drop)),
             Op::TakeOld { tab } => self.take_old(*tab),
             Op::Put { tab, login, room, part } => {
-                let (client, key) = (tab.client(*login), (room.value(), part.value()));
+                let (client, key) = (tab.client(*login), (room.value().clone(), part.value().clone()));
                 let receipt = self.realtime.put_subscription(&client, &key.0, key.1.clone());
                 let changed = self.model.apply(&client, std::slice::from_ref(&key), &[]);
                 match receipt {
@@ -215,7 +215,7 @@ impl Drive {
                 }
             }
             Op::Delete { tab, login, room, part } => {
-                let (client, key) = (tab.client(*login), (room.value(), part.value()));
+                let (client, key) = (tab.client(*login), (room.value().clone(), part.value().clone()));
                 let deleted = self.realtime.delete_subscription(&client, &key.0, key.1.clone());
                 let changed = self.model.apply(&client, &[], std::slice::from_ref(&key));
                 same("deleted", &deleted.as_ref().ok(), &Some(&!changed.dropped.is_empty()))?;
@@ -270,10 +270,10 @@ impl Drive {
             Op::Refused { who, room } => {
                 let (who, room, long) = (who.value(), room.value(), "c".repeat(1025));
                 let refused = [
-                    self.realtime.subscribe(&who, &room, long.as_str()).is_err(),
-                    self.realtime.unsubscribe(&who, &room, long.as_str()).is_err(),
-                    self.realtime.broadcast_action(&room, long.as_str(), step).is_err(),
-                    self.realtime.unsubscribe_all(&who, &holocast::Channel::atom(long.as_str())).is_err(),
+                    self.realtime.subscribe(who, room, long.as_str()).is_err(),
+                    self.realtime.unsubscribe(who, room, long.as_str()).is_err(),
+                    self.realtime.broadcast_action(room, long.as_str(), step).is_err(),
+                    self.realtime.unsubscribe_all(who, &holocast::Channel::atom(long.as_str())).is_err(),
                 ];
                 same("refused", &refused, &[true; 4])
             }
@@ -286,7 +286,7 @@ impl Drive {
             let handle = match self.handles.entry(room) {
                 std::collections::btree_map::Entry::Occupied(held) => held.into_mut(),
                 std::collections::btree_map::Entry::Vacant(free) => {
-                    free.insert(self.realtime.channel(&channel).expect("the channel is valid"))
+                    free.insert(self.realtime.channel(channel).expect("the channel is valid"))
                 }
             };
             match excluded {
@@ -295,12 +295,12 @@ impl Drive {
             }
         } else {
             match excluded {
-                [] => self.realtime.broadcast_action(&channel, "add", step),
-                _ => self.realtime.broadcast_action_except(excluded, &channel, "add", step),
+                [] => self.realtime.broadcast_action(channel, "add", step),
+                _ => self.realtime.broadcast_action_except(excluded, channel, "add", step),
             }
         };
         let reach = reach.map(|reach| (reach.reached, reach.refused));
-        let expected = self.model.broadcast(excluded, &channel, "add", step);
+        let expected = self.model.broadcast(excluded, channel, "add", step);
         same("reach", &reach.ok(), &Some((expected.reached, expected.refused)))
     }
 
@@ -323,8 +323,8 @@ impl Drive {
         }
         for (room, excluded) in posts {
             let queued = match excluded.as_slice() {
-                [] => handler.broadcast_action(&room.value(), "echo", step),
-                _ => handler.broadcast_action_except(excluded, &room.value(), "echo", step),
+                [] => handler.broadcast_action(room.value(), "echo", step),
+                _ => handler.broadcast_action_except(excluded, room.value(), "echo", step),
             };
             accepted &= queued.is_ok();
         }
@@ -336,7 +336,7 @@ impl Drive {
         let committed = handler.commit();
         let post = |(room, excluded): &(Room, Vec<holocast::Identity>)| Post {
             excluded: excluded.clone(),
-            channel: room.value(),
+            channel: room.value().clone(),
             action: "echo".to_string(),
             params: step,
         };
@@ -398,7 +398,7 @@ impl Drive {
             Err(error) => return differ("connect", &error, &welcome),
         };
         same("superseded", &connected.superseded, &welcome.superseded)?;
-        same("instance", &connected.connection.instance().to_string(), &tab.value().to_string())?;
+        same("instance", &connected.connection.instance().as_str(), tab.value())?;
         let browser = self.browser(tab);
         if fresh_page {
             browser.held.clear();
@@ -523,18 +523,18 @@ impl Drive {
             let bindings = self.realtime.bindings_of(tab.value());
             let bindings: Vec<_> = bindings.into_iter().map(|bound| ((bound.channel, bound.cid), bound.user)).collect();
             same("bindings_of", &bindings, &self.model.bindings_of(tab.value()))?;
-            let identities = self.realtime.identities_of(tab.value());
-            same("identities_of", &identities, &self.model.identities_of(tab.value()))?;
+            same("identities_of", &self.realtime.identities_of(tab.value()).as_ref(), &self.model.identities_of(tab.value()))?;
         }
         for who in Who::all() {
-            let connections = self.realtime.connections_of(&who.value());
-            same("connections_of", &connections, &self.model.connections_of(&who.value()))?;
+            let connections = self.realtime.connections_of(who.value());
+            let found: Vec<&holocast::Client> = connections.iter().collect();
+            same("connections_of", &found, &self.model.connections_of(who.value()))?;
         }
         for room in Room::all() {
-            let members = self.realtime.members_of(&room.value());
-            let mut members: Vec<_> = members.into_iter().map(|member| (member.client, member.cids)).collect();
-            members.sort_by(|a, b| a.0.instance().cmp(b.0.instance()));
-            same("members_of", &members, &self.model.members_of(&room.value()))?;
+            let mut members = self.realtime.members_of(room.value());
+            members.sort_by(|a, b| a.client.instance().cmp(b.client.instance()));
+            let found: Vec<_> = members.iter().map(|member| (&member.client, member.cids.iter().collect())).collect();
+            same("members_of", &found, &self.model.members_of(room.value()))?;
         }
         let stats = self.realtime.stats();
         same("connections", &stats.connections, &self.model.connections())?;

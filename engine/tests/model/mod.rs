@@ -187,8 +187,8 @@ pub(crate) struct Model {
     tick: u64,
     receivers: BTreeMap<ReceiverId, Receiver>,
     live: BTreeMap<String, ReceiverId>,
-    /// The bindings and who authorized each.
-    bindings: BTreeMap<(String, Key), Option<Id>>,
+    /// Of each instance the bindings and who authorized each.
+    bindings: BTreeMap<String, BTreeMap<Key, Option<Id>>>,
     /// `None` in place of a cid: the whole channel.
     revocations: BTreeMap<(Channel, Identity, Option<Cid>), Revoked>,
     next_receiver: ReceiverId,
@@ -240,7 +240,7 @@ impl Model {
         } else {
             for proof in presented {
                 if self.valid(proof, client) {
-                    self.bindings.insert((instance.clone(), proof.key()), proof.user.clone());
+                    self.bind(&instance, proof.key(), proof.user.as_ref());
                 }
             }
         }
@@ -248,7 +248,7 @@ impl Model {
         self.next_receiver += 1;
         self.receivers.insert(id, receiver);
         self.live.insert(instance.clone(), id);
-        let keys: Vec<Key> = self.keys_of(&instance).into_iter().collect();
+        let keys = self.keys_of(&instance);
         let receipts = keys.into_iter().map(|key| self.fresh(client, key)).collect();
         Welcome { receiver: id, receipts, superseded: old.is_some() }
     }
@@ -263,7 +263,7 @@ impl Model {
         };
         let sessions = [client.session(), proof.session.as_ref()];
         let users = [client.user(), proof.user.as_ref()];
-        proof.instance == client.instance().as_ref() as &str
+        proof.instance == client.instance().as_str()
             && (proof.user.is_none() || proof.user.as_ref() == client.user())
             && self.now_ms.saturating_sub(proof.issued_ms) <= self.settings.lifetime_ms
             && !revoked(Identity::instance(client.instance()))
@@ -321,8 +321,7 @@ impl Model {
         for &id in &matching {
             let client = self.receivers[&id].client.clone();
             let key = (channel.clone(), cid.clone());
-            let user = client.user().cloned();
-            self.bindings.entry((client.instance().to_string(), key.clone())).or_insert(user);
+            self.bind(client.instance(), key.clone(), client.user());
             let proof = self.fresh(&client, key);
             self.tell(id, Entry::Subscribed(proof));
         }
@@ -335,7 +334,7 @@ impl Model {
         let matching = self.matching(identity);
         for &id in &matching {
             let key = (channel.clone(), cid.clone());
-            self.bindings.remove(&(self.instance_of(id), key.clone()));
+            self.unbind(&self.instance_of(id), &key);
             self.tell(id, Entry::Unsubscribed(vec![key]));
         }
         matching.len()
@@ -349,7 +348,7 @@ impl Model {
             let instance = self.instance_of(id);
             let lost: Vec<Key> = self.keys_of(&instance).into_iter().filter(|key| key.0 == *channel).collect();
             for key in &lost {
-                self.bindings.remove(&(instance.clone(), key.clone()));
+                self.unbind(&instance, key);
             }
             if !lost.is_empty() {
                 losers += 1;
@@ -367,7 +366,7 @@ impl Model {
         let live = self.current(client);
         let mut changed = Changed::default();
         for key in drops {
-            let held = self.bindings.remove(&(instance.clone(), key.clone())).is_some();
+            let held = self.unbind(&instance, &key);
             if held || live.is_none() {
                 self.revoke(&Identity::instance(client.instance()), &key.0, Some(&key.1));
                 changed.dropped.push(key);
@@ -375,11 +374,9 @@ impl Model {
         }
         for key in adds {
             if let Some(live) = &live {
-                if self.bindings.contains_key(&(instance.clone(), key.clone())) {
-                    continue;
+                if self.bind(&instance, key.clone(), live.user()) {
+                    changed.receipts.push(self.fresh(live, key));
                 }
-                self.bindings.insert((instance.clone(), key.clone()), live.user().cloned());
-                changed.receipts.push(self.fresh(live, key));
             } else {
                 changed.receipts.push(self.proof(client, key, client.user().cloned()));
             }
@@ -396,7 +393,7 @@ impl Model {
         if live.is_some() {
             self.unbind_all(&instance);
             for key in &wanted {
-                self.bindings.insert((instance.clone(), key.clone()), authority.user().cloned());
+                self.bind(&instance, key.clone(), authority.user());
             }
         }
         let claims = |key: &Key| claimed.iter().any(|p| p.key() == *key && p.user.as_ref() == authority.user());
@@ -449,8 +446,8 @@ impl Model {
         let mut reach = Reached::default();
         let live: Vec<(String, ReceiverId)> = self.live.iter().map(|(name, id)| (name.clone(), *id)).collect();
         for (instance, id) in live {
-            let bound = self.bindings.iter().filter(|((of, key), _)| *of == instance && key.0 == *channel);
-            let cids: Vec<(Cid, Option<Id>)> = bound.map(|((_, key), by)| (key.1.clone(), by.clone())).collect();
+            let bound = self.bindings.get(&instance).into_iter().flatten().filter(|(key, _)| key.0 == *channel);
+            let cids: Vec<(Cid, Option<Id>)> = bound.map(|(key, by)| (key.1.clone(), by.clone())).collect();
             let receiver = self.receivers.get_mut(&id).expect("a live instance has a receiver");
             if cids.is_empty() || excluded.iter().any(|identity| is(identity, &receiver.client)) {
                 continue;
@@ -515,26 +512,25 @@ impl Model {
 
     /// The bindings of an instance and who authorized each, in order.
     pub(crate) fn bindings_of(&self, instance: &str) -> Vec<(Key, Option<Id>)> {
-        let own = self.bindings.iter().filter(|((of, _), _)| of == instance);
-        own.map(|((_, key), by)| (key.clone(), by.clone())).collect()
+        let own = self.bindings.get(instance).into_iter().flatten();
+        own.map(|(key, by)| (key.clone(), by.clone())).collect()
     }
 
-    pub(crate) fn identities_of(&self, instance: &str) -> Option<Client> {
-        self.live.get(instance).map(|id| self.receivers[id].client.clone())
+    pub(crate) fn identities_of(&self, instance: &str) -> Option<&Client> {
+        self.live.get(instance).map(|id| &self.receivers[id].client)
     }
 
-    pub(crate) fn connections_of(&self, identity: &Identity) -> Vec<Client> {
-        self.matching(identity).into_iter().map(|id| self.receivers[&id].client.clone()).collect()
+    pub(crate) fn connections_of(&self, identity: &Identity) -> Vec<&Client> {
+        self.matching(identity).into_iter().map(|id| &self.receivers[&id].client).collect()
     }
 
     /// The live connections on a channel with their cids, by instance.
-    pub(crate) fn members_of(&self, channel: &Channel) -> Vec<(Client, Vec<Cid>)> {
+    pub(crate) fn members_of(&self, channel: &Channel) -> Vec<(&Client, Vec<&Cid>)> {
         let mut members = Vec::new();
-        for (instance, id) in &self.live {
-            let keys = self.keys_of(instance).into_iter().filter(|key| key.0 == *channel);
-            let cids: Vec<Cid> = keys.map(|key| key.1).collect();
+        for (instance, bound) in &self.bindings {
+            let cids: Vec<&Cid> = bound.keys().filter(|key| key.0 == *channel).map(|key| &key.1).collect();
             if !cids.is_empty() {
-                members.push((self.receivers[id].client.clone(), cids));
+                members.push((&self.receivers[&self.live[instance]].client, cids));
             }
         }
         members
@@ -545,7 +541,7 @@ impl Model {
     }
 
     pub(crate) fn bound(&self) -> u64 {
-        self.bindings.len() as u64
+        self.bindings.values().map(|bound| bound.len() as u64).sum()
     }
 
     /// Revocations recorded: all, or those that rule R4 still needs.
@@ -555,7 +551,7 @@ impl Model {
 
     /// Channels with a binding or a revocation: counting all revocations, or those that rule R4 still needs.
     pub(crate) fn channels(&self, standing_only: bool) -> u64 {
-        let bound = self.bindings.keys().map(|(_, key)| &key.0);
+        let bound = self.bindings.values().flatten().map(|(key, _)| &key.0);
         let remembered = self.revocations.iter().filter(|(_, revoked)| !standing_only || self.stands(revoked));
         bound.chain(remembered.map(|(key, _)| &key.0)).collect::<BTreeSet<_>>().len() as u64
     }
@@ -581,7 +577,7 @@ impl Model {
     }
 
     fn current(&self, client: &Client) -> Option<Client> {
-        self.identities_of(client.instance())
+        self.identities_of(client.instance()).cloned()
     }
 
     fn instance_of(&self, id: ReceiverId) -> String {
@@ -592,26 +588,39 @@ impl Model {
         self.live.values().copied().filter(|id| is(identity, &self.receivers[id].client)).collect()
     }
 
-    fn keys_of(&self, instance: &str) -> BTreeSet<Key> {
-        self.bindings.keys().filter(|(of, _)| of == instance).map(|(_, key)| key.clone()).collect()
+    fn keys_of(&self, instance: &str) -> Vec<Key> {
+        self.bindings.get(instance).into_iter().flatten().map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Binds a key unless it is bound; an existing binding keeps its authorization. Returns whether it is new.
+    fn bind(&mut self, instance: &str, key: Key, by: Option<&Id>) -> bool {
+        let bound = self.bindings.entry(instance.to_string()).or_default();
+        let new = !bound.contains_key(&key);
+        bound.entry(key).or_insert_with(|| by.cloned());
+        new
+    }
+
+    fn unbind(&mut self, instance: &str, key: &Key) -> bool {
+        self.bindings.get_mut(instance).is_some_and(|bound| bound.remove(key).is_some())
     }
 
     fn unbind_all(&mut self, instance: &str) {
-        self.bindings.retain(|(of, _), _| of != instance);
+        self.bindings.remove(instance);
     }
 
     /// Drops what somebody else than `user` authorized; what nobody authorized stays (rule C5).
     fn drop_foreign(&mut self, instance: &str, user: Option<&Id>) -> Vec<Key> {
-        let foreign = |of: &String, by: &Option<Id>| of == instance && by.is_some() && by.as_ref() != user;
-        let dropped: Vec<Key> =
-            self.bindings.iter().filter(|((of, _), by)| foreign(of, by)).map(|((_, key), _)| key.clone()).collect();
-        self.bindings.retain(|(of, _), by| !foreign(of, by));
-        dropped
+        let Some(bound) = self.bindings.get_mut(instance) else { return Vec::new() };
+        let (kept, dropped) =
+            std::mem::take(bound).into_iter().partition(|(_, by)| by.is_none() || by.as_ref() == user);
+        *bound = kept;
+        let dropped: BTreeMap<Key, Option<Id>> = dropped;
+        dropped.into_keys().collect()
     }
 
     /// A fresh receipt of a binding in force: it carries the authorization that the binding has (rule S1).
     fn fresh(&self, client: &Client, key: Key) -> Proof {
-        let user = self.bindings[&(client.instance().to_string(), key.clone())].clone();
+        let user = self.bindings[client.instance().as_str()][&key].clone();
         self.proof(client, key, user)
     }
 

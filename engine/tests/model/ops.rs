@@ -4,6 +4,7 @@
 //! bytes, and zero bytes are a broadcast that nobody hears. Every byte sequence is a script; nothing here can fail.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use holocast::{Channel, Cid, Client, Element, Id, Identity};
 
@@ -14,7 +15,7 @@ pub(crate) const OP_BYTES: usize = 8;
 
 /// A number below a bound, made from any byte and shown as what it stands for.
 macro_rules! bounded {
-    ($(#[$doc:meta])* $name:ident < $bound:literal, $self:ident => $meaning:ty: $value:expr) => {
+    ($(#[$doc:meta])* $name:ident < $bound:literal, $number:ident => $meaning:ty: $value:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub(crate) struct $name(u8);
@@ -28,8 +29,13 @@ macro_rules! bounded {
                 (0..$bound).map($name)
             }
 
-            pub(crate) fn value($self) -> $meaning {
-                $value
+            pub(crate) fn value(self) -> &'static $meaning {
+                // Made once: in a debug build most of a script's time would go into making them.
+                static VALUES: LazyLock<Vec<$meaning>> = LazyLock::new(|| {
+                    let value = |$number: u8| $value;
+                    (0..$bound).map(value).collect()
+                });
+                &VALUES[usize::from(self.0)]
             }
         }
 
@@ -43,20 +49,20 @@ macro_rules! bounded {
 
 bounded! {
     /// An instance. The last is called like a user and a session.
-    Tab < 4, self => &'static str: ["i1", "i2", "i3", "7"][usize::from(self.0)]
+    Tab < 4, number => &'static str: ["i1", "i2", "i3", "7"][usize::from(number)]
 }
 bounded! {
     /// A session and a user, each of two or absent.
-    Login < 9, self => (Option<Id>, Option<Id>): {
-        let session = [None, Some(Id::from("s1")), Some(Id::from(7))][usize::from(self.0 % 3)].clone();
-        let user = [None, Some(Id::from(7)), Some(Id::from("7"))][usize::from(self.0 / 3)].clone();
+    Login < 9, number => (Option<Id>, Option<Id>): {
+        let session = [None, Some(Id::from("s1")), Some(Id::from(7))][usize::from(number % 3)].clone();
+        let user = [None, Some(Id::from(7)), Some(Id::from("7"))][usize::from(number / 3)].clone();
         (session, user)
     }
 }
 bounded! {
     /// An address: the instances, the sessions, the users and one that nobody has.
-    Who < 9, self => Identity: match self.0 {
-        tab @ 0..=3 => Identity::instance(Tab(tab).value()),
+    Who < 9, number => Identity: match number {
+        tab @ 0..=3 => Identity::instance(*Tab(tab).value()),
         4 => Identity::session("s1"),
         5 => Identity::session(7),
         6 => Identity::user(7),
@@ -66,7 +72,7 @@ bounded! {
 }
 bounded! {
     /// A channel; three of them look alike to whoever joins their parts to one string.
-    Room < 4, self => Channel: match self.0 {
+    Room < 4, number => Channel: match number {
         0 => Channel::atom("lobby"),
         1 => tagged(Element::from(42)),
         2 => tagged(Element::from("42")),
@@ -75,11 +81,11 @@ bounded! {
 }
 bounded! {
     /// A component.
-    Part < 3, self => Cid: Cid::from(["page", "layout", "x"][usize::from(self.0)])
+    Part < 3, number => Cid: Cid::from(["page", "layout", "x"][usize::from(number)])
 }
 bounded! {
     /// How far the clock moves: not at all, or around a lifetime of 72 hours.
-    Hours < 6, self => u64: [0, 1, 24, 48, 72, 73][usize::from(self.0)]
+    Hours < 6, number => u64: [0, 1, 24, 48, 72, 73][usize::from(number)]
 }
 
 fn tagged(element: Element) -> Channel {
@@ -89,12 +95,12 @@ fn tagged(element: Element) -> Channel {
 impl Tab {
     pub(crate) fn client(self, login: Login) -> Client {
         let (session, user) = login.value();
-        Client::from_parts(self.value(), session, user)
+        Client::from_parts(*self.value(), session.clone(), user.clone())
     }
 }
 
 fn key(byte: u8) -> Key {
-    (Room::from_byte(byte).value(), Part::from_byte(byte / 4).value())
+    (Room::from_byte(byte).value().clone(), Part::from_byte(byte / 4).value().clone())
 }
 
 /// Up to one key for each byte: three of four bytes name one.
@@ -106,8 +112,8 @@ fn keys(bytes: &[u8]) -> Vec<Key> {
 fn identities(byte: u8) -> Vec<Identity> {
     match byte % 4 {
         0 | 1 => Vec::new(),
-        2 => vec![Who::from_byte(byte / 4).value()],
-        _ => vec![Who::from_byte(byte / 4).value(), Who::from_byte(byte / 36).value()],
+        2 => vec![Who::from_byte(byte / 4).value().clone()],
+        _ => [byte / 4, byte / 36].map(|byte| Who::from_byte(byte).value().clone()).to_vec(),
     }
 }
 

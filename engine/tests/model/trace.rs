@@ -30,25 +30,25 @@ pub(crate) fn save(script: &[Op]) -> std::io::Result<PathBuf> {
 }
 
 fn op_lines(step: usize, op: &Op) -> Vec<String> {
-    let addressed = |name: &str, who: &Identity, room: Channel, cid: Option<&str>| {
+    let addressed = |name: &str, who: &Identity, room: &Channel, cid: Option<&str>| {
         let cid = cid.map(|cid| format!(r#","cid":"{cid}""#)).unwrap_or_default();
-        vec![format!(r#""op":"{name}","identity":{},"channel":{}{cid}"#, identity(who), channel(&room))]
+        vec![format!(r#""op":"{name}","identity":{},"channel":{}{cid}"#, identity(who), channel(room))]
     };
     match op {
-        Op::Broadcast { room, excluded, .. } => vec![broadcast(step, &room.value(), excluded)],
-        Op::Subscribe { who, room, part } => addressed("subscribe", &who.value(), room.value(), Some(&part.value())),
+        Op::Broadcast { room, excluded, .. } => vec![broadcast(step, room.value(), excluded)],
+        Op::Subscribe { who, room, part } => addressed("subscribe", who.value(), room.value(), Some(part.value())),
         Op::Unsubscribe { who, room, part } => {
-            addressed("unsubscribe", &who.value(), room.value(), Some(&part.value()))
+            addressed("unsubscribe", who.value(), room.value(), Some(part.value()))
         }
-        Op::UnsubscribeAll { who, room } => addressed("unsubscribe_all", &who.value(), room.value(), None),
+        Op::UnsubscribeAll { who, room } => addressed("unsubscribe_all", who.value(), room.value(), None),
         Op::Connect { tab, login } => vec![arrival("connect", *tab, *login)],
         Op::Reconnect { tab, login, .. } => vec![arrival("reconnect", *tab, *login)],
         Op::Identify { tab, login } => vec![arrival("identify", *tab, *login)],
         Op::Disconnect { tab } | Op::Hangup { tab } => {
             vec![format!(r#""op":"disconnect","instance":"{}""#, tab.value())]
         }
-        Op::Put { tab, room, part, .. } => vec![deltas(*tab, &[(room.value(), part.value())], &[])],
-        Op::Delete { tab, room, part, .. } => vec![deltas(*tab, &[], &[(room.value(), part.value())])],
+        Op::Put { tab, room, part, .. } => vec![deltas(*tab, &[(room.value().clone(), part.value().clone())], &[])],
+        Op::Delete { tab, room, part, .. } => vec![deltas(*tab, &[], &[(room.value().clone(), part.value().clone())])],
         Op::Apply { tab, adds, drops, .. } => vec![deltas(*tab, adds, drops)],
         Op::Transition { tab, bindings, .. } => {
             vec![format!(r#""op":"transition","instance":"{}","bindings":{}"#, tab.value(), keys(bindings))]
@@ -57,8 +57,8 @@ fn op_lines(step: usize, op: &Op) -> Vec<String> {
             let mut lines = vec![deltas(*tab, puts, deletes)];
             lines.extend(posts.iter().map(|(room, excluded)| {
                 let mut excluded = excluded.clone();
-                excluded.push(Identity::instance(tab.value()));
-                broadcast(step, &room.value(), &excluded)
+                excluded.push(Identity::instance(*tab.value()));
+                broadcast(step, room.value(), &excluded)
             }));
             lines
         }
@@ -74,7 +74,7 @@ fn op_lines(step: usize, op: &Op) -> Vec<String> {
 
 fn arrival(name: &str, tab: Tab, login: Login) -> String {
     let (session, user) = login.value();
-    let or_null = |value: Option<Id>| value.map_or_else(|| "null".to_string(), |value| id(&value));
+    let or_null = |value: &Option<Id>| value.as_ref().map_or_else(|| "null".to_string(), id);
     let (session, user) = (or_null(session), or_null(user));
     format!(r#""op":"{name}","instance":"{}","session":{session},"user":{user}"#, tab.value())
 }

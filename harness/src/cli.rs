@@ -1,0 +1,162 @@
+//! The command line: what `holocast` accepts, and how it refuses in one line.
+
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+/// Arguments of `holocast`.
+#[derive(Debug, Parser)]
+#[command(name = "holocast", version, about = "An in-memory realtime fan-out engine, put to work", long_about = LONG_ABOUT)]
+#[command(after_help = EXIT_CODES, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to run; without a command, `chat`.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const LONG_ABOUT: &str = "An in-memory realtime fan-out engine, put to work.
+
+Without a command it runs `chat`: a built-in workload that needs no file.";
+
+const EXIT_CODES: &str = "Exit codes: 0 all went well, 1 the engine broke a rule or its accounting does not balance, 2 bad \
+arguments, unreadable files or a line that is no operation.";
+
+/// A way to use the engine.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run recorded traces and print every event that they deliver
+    Replay(ReplayArgs),
+    /// Run a chat network: rooms of every size, messages, kicks, logins and reconnects on several threads
+    Chat(ChatArgs),
+}
+
+/// Arguments of `holocast replay`.
+#[derive(Debug, Args)]
+#[command(long_about = "Run recorded traces and print every event that they deliver.
+
+A trace is JSON Lines, one operation a line; so is the output, one event a line. Each file is a trace of its own and runs on a \
+fresh engine. Traces are read as a stream, plain or gzip-compressed (told apart by their first bytes); neither they nor the \
+output are ever held in memory. A summary (operations, deliveries, wall time, deliveries per second) goes to standard error.")]
+pub struct ReplayArgs {
+    /// Traces to run, one after the other; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// Write the events to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// Print no events, only the summary
+    #[arg(short, long, conflicts_with = "out")]
+    pub quiet: bool,
+}
+
+/// Arguments of `holocast chat`.
+#[derive(Debug, Clone, Args)]
+#[command(long_about = "Run a chat network shaped like IRC: rooms whose sizes follow Zipf's law, people with one to three tabs who \
+join, leave, write, log in and out, are kicked, lose their connection and come back with their receipts.
+
+Publisher threads run the operations, receiver threads drain the queues. At the end it prints the operations, the deliveries and \
+their latency, and the accounting of every message (accepted = taken + queued + released + withheld); if that does not balance \
+the exit code is 1. The same seed gives every publisher the same operations in the same order.")]
+pub struct ChatArgs {
+    /// Publisher threads
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub threads: u32,
+
+    /// Threads that drain the queues
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub receivers: u32,
+
+    /// People, each with one to three tabs
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub users: u32,
+
+    /// Rooms
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rooms: u32,
+
+    /// How long the publishers run
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
+    pub seconds: f64,
+
+    /// Stop after this many operations in all, instead of after a time
+    #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(1..))]
+    pub operations: Option<u64>,
+
+    /// Names the workload: the same seed, the same operations
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Messages of one publisher that may be on their way at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub window: u32,
+
+    /// Folder for the report
+    #[arg(long, value_name = "DIR", default_value = "report")]
+    pub out: PathBuf,
+}
+
+impl Default for ChatArgs {
+    /// What `holocast` without arguments runs.
+    fn default() -> Self {
+        #[derive(Parser)]
+        struct Alone {
+            #[command(flatten)]
+            args: ChatArgs,
+        }
+        Alone::parse_from(["holocast"]).args
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 1e6 => Ok(seconds),
+        Ok(_) => Err("not between 0 and 1000000".to_owned()),
+        Err(_) => Err("not a number".to_owned()),
+    }
+}
+
+/// What to print when the arguments don't parse, and the exit code: help and version as they are, an error in one line.
+pub fn refusal(error: &clap::Error) -> (String, u8) {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => (error.to_string(), 0),
+        _ => {
+            let text = error.to_string();
+            let sentence = text.split("\n\n").next().unwrap_or_default();
+            let words: Vec<&str> = sentence.trim_start_matches("error: ").split_whitespace().collect();
+            (format!("holocast: {} (try --help)\n", words.join(" ")), 2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+        assert_eq!(ChatArgs::default().threads, 2);
+    }
+
+    #[test]
+    fn an_error_is_one_line() {
+        for arguments in [
+            &["holocast", "--frob"][..],
+            &["holocast", "frob"],
+            &["holocast", "replay"],
+            &["holocast", "replay", "a", "--quiet", "--out", "b"],
+            &["holocast", "chat", "--threads", "0"],
+            &["holocast", "chat", "--seconds", "soon"],
+            &["holocast", "chat", "--seed"],
+            &["holocast", "chat", "a\nb"],
+        ] {
+            let (text, code) = refusal(&Cli::try_parse_from(arguments).unwrap_err());
+            assert_eq!((code, text.matches('\n').count()), (2, 1), "{text}");
+        }
+    }
+}

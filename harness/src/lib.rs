@@ -1,0 +1,10 @@
+//! The command `holocast`: the engine, put to work on recorded traces and on workloads of its own.
+//!
+//! The binary only reads the command line; all else is here, for the tests to use.
+
+pub mod chat;
+pub mod cli;
+pub mod failure;
+pub mod ready;
+pub mod replay;
+pub mod trace;
