@@ -4,12 +4,13 @@
 //!   Their events are taken outside the clock.
 //! - `by_user`: the same by a user with 2 tabs, among 100,000 connections, in a channel of 1,000 members; 2 changes of each tab.
 //! - `reconnect_drop`: one more connection comes with one receipt for the channel, and goes; an attach and a detach, and all that
-//!   a connection takes besides.
+//!   a connection takes besides. 1,024 instances take turns; `flapping`: always the same one, so that the tables see one key
+//!   inserted and removed over and over.
 
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use holocast::{Channel, Connection, Identity, Realtime};
+use holocast::{Channel, Client, Connection, Identity, Realtime, Receipt};
 use holocast_benches::{CID, Crowd, SIZES, drain};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -19,6 +20,9 @@ const BATCH: u64 = 64;
 
 /// How many members a bench draws from the channel before it starts.
 const DRAWN: usize = 1_024;
+
+/// Instances that take turns in `reconnect_drop`.
+const GUESTS: usize = 1_024;
 
 /// Connections among which `by_user` looks its tabs up, and members of its channel.
 const BY_USER: (usize, usize) = (100_000, 1_000);
@@ -39,6 +43,19 @@ fn by_user(members: usize) -> Vec<Target> {
     let mut random = Pcg64::seed_from_u64(1);
     let mut draw = || random.random_range(0..members / 2) * 2;
     (0..DRAWN).map(|_| draw()).map(|number| (Identity::user(Crowd::user(number)), number)).collect()
+}
+
+/// Who may come back to the room, each with its receipt; none of them is connected.
+fn guests(realtime: &Realtime<u64>, room: &Channel, instances: usize) -> Vec<(Client, Vec<Receipt>)> {
+    let key = [(room.clone(), CID.into())];
+    (0..instances)
+        .map(|number| Crowd::client(SIZES[SIZES.len() - 1] + number))
+        .map(|guest| {
+            // Without a live connection receipts are issued and nothing is bound (rule S7).
+            let receipts = realtime.apply(&guest, &key, &[]).expect("names within the limits").receipts;
+            (guest, receipts)
+        })
+        .collect()
 }
 
 /// The time of the changes alone; `tabs` connections follow one another for each target.
@@ -84,17 +101,18 @@ fn benches(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("reconnect_drop");
     group.throughput(Throughput::Elements(2));
-    for members in SIZES {
-        group.bench_function(BenchmarkId::from_parameter(members), |bencher| {
+    for (instances, members) in SIZES.map(|members| (GUESTS, members)).into_iter().chain([(1, SIZES[0])]) {
+        let id = match instances {
+            1 => BenchmarkId::new("flapping", members),
+            _ => BenchmarkId::from_parameter(members),
+        };
+        group.bench_function(id, |bencher| {
             let room = crowd.room(members);
-            let guest = Crowd::client(usize::MAX >> 1);
-            // No live connection: receipts are issued and nothing is bound (rule S7).
-            let key = (room, CID.into());
-            let receipts =
-                crowd.realtime().apply(&guest, &[key], &[]).expect("names within the limits").receipts;
+            let guests = guests(crowd.realtime(), &room, instances);
+            let mut turns = guests.iter().cycle();
             bencher.iter(|| {
-                let connected =
-                    crowd.realtime().reconnect(&guest, &receipts).expect("names within the limits");
+                let (guest, receipts) = turns.next().expect("a cycle does not end");
+                let connected = crowd.realtime().reconnect(guest, receipts).expect("names within the limits");
                 assert_eq!(connected.receipts.len(), 1);
             });
         });

@@ -151,7 +151,10 @@ impl<P: Send + Sync + 'static> Builder<P> {
             return Err(ConfigError::QueueBytes);
         }
         if !(Duration::from_millis(1)..=MAX_RECEIPT_LIFETIME).contains(&self.lifetime) {
-            return Err(ConfigError::ReceiptLifetime { lifetime: self.lifetime, maximum: MAX_RECEIPT_LIFETIME });
+            return Err(ConfigError::ReceiptLifetime {
+                lifetime: self.lifetime,
+                maximum: MAX_RECEIPT_LIFETIME,
+            });
         }
         Ok(Realtime::from_engine(Engine {
             registry: Registry::new(self.connections),

@@ -95,10 +95,14 @@ impl<P: Send + Sync + 'static> Engine<P> {
             let mut outcome = Applied::default();
             let Some(Match { slot, tenant }) = found else {
                 changes.drops.iter().for_each(|cid| draft.revoke(&instance, Some(cid)));
-                outcome.dropped = changes.drops.iter().map(|cid| (channel.clone(), Cid::clone(cid))).collect();
+                outcome.dropped =
+                    changes.drops.iter().map(|cid| (channel.clone(), Cid::clone(cid))).collect();
                 let by_user = client.user().is_some();
-                outcome.receipts =
-                    changes.adds.iter().map(|cid| self.receipt(client, channel, cid, by_user, draft.stamp)).collect();
+                outcome.receipts = changes
+                    .adds
+                    .iter()
+                    .map(|cid| self.receipt(client, channel, cid, by_user, draft.stamp))
+                    .collect();
                 return (!changes.adds.is_empty() || !changes.drops.is_empty()).then_some(outcome);
             };
             for cid in &changes.drops {
@@ -134,7 +138,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
         for (channel, cid) in bindings {
             wanted.entry(channel).or_default().insert(cid);
         }
-        let claimed = claimed.iter().filter(|receipt| receipt.instance() == client.instance()).collect::<Vec<_>>();
+        let claimed =
+            claimed.iter().filter(|receipt| receipt.instance() == client.instance()).collect::<Vec<_>>();
         let _pin = epoch::pin();
         let mut transition = Transition::default();
         if let Some(found) = self.registry.live(client.instance()) {
@@ -155,10 +160,16 @@ impl<P: Send + Sync + 'static> Engine<P> {
                     }
                 }
                 let is_claimed = |cid: &Cid| {
-                    claimed.iter().any(|held| (held.channel(), held.cid(), held.user()) == (channel, cid, now.user()))
+                    claimed
+                        .iter()
+                        .any(|held| (held.channel(), held.cid(), held.user()) == (channel, cid, now.user()))
                 };
                 let missing = cids.iter().filter(|cid| !is_claimed(cid));
-                Some(missing.map(|cid| self.receipt(now, channel, cid, by_user, draft.stamp)).collect::<Vec<_>>())
+                Some(
+                    missing
+                        .map(|cid| self.receipt(now, channel, cid, by_user, draft.stamp))
+                        .collect::<Vec<_>>(),
+                )
             });
             transition.receipts.extend(receipts.into_iter().flatten());
         }

@@ -99,7 +99,12 @@ impl Recorded {
     }
 
     /// Records the channel in the slot's own set. False: the connection has ended, leave it out.
-    pub(crate) fn record<P: Send + Sync + 'static>(&mut self, engine: &Engine<P>, slot: SlotId, cell: &Arc<Cell>) -> bool {
+    pub(crate) fn record<P: Send + Sync + 'static>(
+        &mut self,
+        engine: &Engine<P>,
+        slot: SlotId,
+        cell: &Arc<Cell>,
+    ) -> bool {
         let place = engine.registry.slot(slot);
         let ticket = place.new_ticket();
         let open = place.joined.record(cell, ticket);
@@ -110,7 +115,11 @@ impl Recorded {
     }
 
     /// Called after the edit: forgets all records but those of the attempt that succeeded, for slots that it made members.
-    pub(crate) fn settle<P: Send + Sync + 'static>(self, engine: &Engine<P>, became_member: impl Fn(SlotId) -> bool) {
+    pub(crate) fn settle<P: Send + Sync + 'static>(
+        self,
+        engine: &Engine<P>,
+        became_member: impl Fn(SlotId) -> bool,
+    ) {
         for (attempt, slot, cell, ticket) in self.records {
             if attempt != self.attempt || !became_member(slot) {
                 engine.registry.slot(slot).joined.forget(cell.id, &[ticket]);

@@ -65,7 +65,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
                     }
                     Pushed::Closed => {}
                     Pushed::Full => {
-                        let sent = self.overflow(&mut publication, member.slot, place as u32, member.auth, &bound);
+                        let sent =
+                            self.overflow(&mut publication, member.slot, place as u32, member.auth, &bound);
                         match sent {
                             true => reach.reached += 1,
                             false => reach.refused += 1,
@@ -85,7 +86,14 @@ impl<P: Send + Sync + 'static> Engine<P> {
 
     /// A queue was full: acts by the policy and says whether the message got in after all.
     #[cold]
-    fn overflow(&self, publication: &mut Publication<P>, slot: SlotId, place: u32, auth: u32, bound: &Bound) -> bool {
+    fn overflow(
+        &self,
+        publication: &mut Publication<P>,
+        slot: SlotId,
+        place: u32,
+        auth: u32,
+        bound: &Bound,
+    ) -> bool {
         let queue = self.registry.slots.queue(slot);
         match self.overflow {
             Overflow::Close => queue.close(),

@@ -99,7 +99,12 @@ impl<'a, P: Send + Sync + 'static> Handler<'a, P> {
     ///
     /// # Errors
     /// A name beyond the limits; nothing is collected.
-    pub fn broadcast_action(&mut self, channel: &Channel, action: impl Into<Text>, params: P) -> Result<(), Error> {
+    pub fn broadcast_action(
+        &mut self,
+        channel: &Channel,
+        action: impl Into<Text>,
+        params: P,
+    ) -> Result<(), Error> {
         self.broadcast_action_except(&[], channel, action, params)
     }
 
@@ -138,7 +143,9 @@ impl<'a, P: Send + Sync + 'static> Handler<'a, P> {
         for (mut excluded, message) in self.broadcasts {
             if !excluded.iter().any(|identity| originator.matches(identity)) {
                 let cids = self.engine.cids_of(self.client.instance(), &message.channel);
-                committed.echoes.extend(cids.into_iter().map(|cid| Echo { message: Arc::clone(&message), cid }));
+                committed
+                    .echoes
+                    .extend(cids.into_iter().map(|cid| Echo { message: Arc::clone(&message), cid }));
             }
             excluded.push(Identity::Instance(self.client.instance().clone()));
             let reach = self.engine.broadcast(&excluded, &message);

@@ -89,7 +89,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
             let snapshot = cell.snapshot();
             let leaves = snapshot.members.leaves();
             leaves
-                .flat_map(|leaf| leaf.members().iter().enumerate().map(move |(place, m)| (m, leaf.cids(place))))
+                .flat_map(|leaf| {
+                    leaf.members().iter().enumerate().map(move |(place, m)| (m, leaf.cids(place)))
+                })
                 .filter_map(|(m, bounds)| member(m.slot, m.auth, bounds))
                 .collect()
         });

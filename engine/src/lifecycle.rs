@@ -39,7 +39,11 @@ pub struct Connected<P: Send + Sync + 'static> {
 }
 
 impl<P: Send + Sync + 'static> Engine<P> {
-    pub(crate) fn connect(self: &Arc<Self>, client: &Client, receipts: &[Receipt]) -> Result<Connected<P>, Error> {
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        client: &Client,
+        receipts: &[Receipt],
+    ) -> Result<Connected<P>, Error> {
         self.check_client(client)?;
         let _pin = epoch::pin();
         loop {
@@ -132,7 +136,15 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let mut seen = HashSet::new();
         receipts
             .iter()
-            .filter(|receipt| seen.insert((receipt.channel(), receipt.cid(), receipt.stamp(), receipt.user(), receipt.session())))
+            .filter(|receipt| {
+                seen.insert((
+                    receipt.channel(),
+                    receipt.cid(),
+                    receipt.stamp(),
+                    receipt.user(),
+                    receipt.session(),
+                ))
+            })
             .filter_map(|receipt| self.restore_one(slot, tenant, receipt))
             .fold(Vec::new(), |mut fresh: Vec<Receipt>, receipt| {
                 // Two valid receipts of one binding: the later one counts.
@@ -145,10 +157,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
     fn restore_one(&self, slot: SlotId, tenant: &Arc<Tenant>, receipt: &Receipt) -> Option<Receipt> {
         let (client, channel, cid) = (&tenant.client, receipt.channel(), receipt.cid());
         let authorized = receipt.user().is_none_or(|user| client.user() == Some(user));
-        if receipt.instance() != client.instance()
-            || !authorized
-            || self.check_key(channel, cid).is_err()
-        {
+        if receipt.instance() != client.instance() || !authorized || self.check_key(channel, cid).is_err() {
             return None;
         }
         // Under all of these a revocation counts (rule R2).
@@ -193,7 +202,14 @@ impl<P: Send + Sync + 'static> Engine<P> {
         stamp: crate::Stamp,
     ) -> Receipt {
         let user = client.user().filter(|_| by_user).cloned();
-        Receipt::new(client.instance().clone(), channel.clone(), cid.clone(), user, client.session().cloned(), stamp)
+        Receipt::new(
+            client.instance().clone(),
+            channel.clone(),
+            cid.clone(),
+            user,
+            client.session().cloned(),
+            stamp,
+        )
     }
 
     /// Visits the channels of a superseded connection: fresh receipts for what is in force, and what the change of user dropped.

@@ -31,7 +31,11 @@ pub(crate) fn explore(name: &str, preemptions: usize, script: impl Fn() + Send +
         script();
     });
     let executions = executions.load(Ordering::Relaxed);
-    println!("loom {name}: {executions} executions, preemptions {:?}, {:.1?}", builder.preemption_bound, start.elapsed());
+    println!(
+        "loom {name}: {executions} executions, preemptions {:?}, {:.1?}",
+        builder.preemption_bound,
+        start.elapsed()
+    );
     assert!(executions > 1, "loom saw nothing to interleave");
 }
 
@@ -127,7 +131,8 @@ fn c3_a_supersede_loses_and_doubles_nothing() {
         realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
         realtime.broadcast_action(&channel(), "x", 1).unwrap();
         let publisher = realtime.clone();
-        let publisher = thread::spawn(move || publisher.broadcast_action(&channel(), "x", 2).unwrap().reached);
+        let publisher =
+            thread::spawn(move || publisher.broadcast_action(&channel(), "x", 2).unwrap().reached);
         let connecting = realtime.clone();
         let connecting = thread::spawn(move || connecting.connect(&tab("i")).unwrap());
         let mut of_old: Vec<_> = old.try_recv().into_iter().collect();
@@ -153,7 +158,8 @@ fn s5_subscribe_against_unsubscribe_all_leaves_no_half() {
         let realtime = engine();
         let _tabs = ["i", "j"].map(|name| realtime.connect(&tab(name).with_user(7)).unwrap().connection);
         let subscriber = realtime.clone();
-        let subscriber = thread::spawn(move || subscriber.subscribe(&Identity::user(7), &channel(), "a").unwrap());
+        let subscriber =
+            thread::spawn(move || subscriber.subscribe(&Identity::user(7), &channel(), "a").unwrap());
         realtime.unsubscribe_all(&Identity::user(7), &channel()).unwrap();
         assert_eq!(subscriber.join().unwrap(), 2);
         let stats = realtime.stats();
@@ -170,7 +176,8 @@ fn i2_an_unsubscribe_can_not_miss_a_tab_that_reconnects() {
         let realtime = engine();
         let receipt = realtime.put_subscription(&tab("i"), &channel(), "a").unwrap().unwrap();
         let connecting = realtime.clone();
-        let connecting = thread::spawn(move || connecting.reconnect(&tab("i").with_user(7), &[receipt]).unwrap());
+        let connecting =
+            thread::spawn(move || connecting.reconnect(&tab("i").with_user(7), &[receipt]).unwrap());
         realtime.unsubscribe(&Identity::user(7), &channel(), "a").unwrap();
         let _connected = connecting.join().unwrap();
         assert!(realtime.bindings_of("i").is_empty());
@@ -186,7 +193,8 @@ fn i3_a_subscribe_against_a_disconnect_leaves_no_zombie() {
         let realtime = engine();
         let connection = realtime.connect(&tab("i")).unwrap().connection;
         let subscriber = realtime.clone();
-        let subscriber = thread::spawn(move || subscriber.subscribe(&Identity::instance("i"), &channel(), "a").unwrap());
+        let subscriber =
+            thread::spawn(move || subscriber.subscribe(&Identity::instance("i"), &channel(), "a").unwrap());
         drop(connection);
         subscriber.join().unwrap();
         let stats = realtime.stats();
@@ -202,7 +210,8 @@ fn i4_a_subscribe_against_a_logout_leaves_nothing_of_the_old_user() {
         let realtime = engine();
         let _connection = realtime.connect(&tab("i").with_user(7)).unwrap().connection;
         let subscriber = realtime.clone();
-        let subscriber = thread::spawn(move || subscriber.subscribe(&Identity::user(7), &channel(), "a").unwrap());
+        let subscriber =
+            thread::spawn(move || subscriber.subscribe(&Identity::user(7), &channel(), "a").unwrap());
         realtime.identify(&tab("i").with_user(8)).unwrap();
         subscriber.join().unwrap();
         assert_eq!(realtime.stats().bindings, 0);
@@ -267,7 +276,13 @@ fn i5_a_subscriber_is_never_left_in_a_retired_cell() {
         let subscriber = realtime.clone();
         let subscriber = thread::spawn(move || {
             assert_eq!(subscriber.subscribe(&Identity::instance("j"), &channel(), "a").unwrap(), 1);
-            assert_eq!(subscriber.broadcast_action_except(&[Identity::instance("i")], &channel(), "x", 1).unwrap().reached, 1);
+            assert_eq!(
+                subscriber
+                    .broadcast_action_except(&[Identity::instance("i")], &channel(), "x", 1)
+                    .unwrap()
+                    .reached,
+                1
+            );
         });
         drop(leaving);
         subscriber.join().unwrap();
@@ -298,18 +313,26 @@ fn i7_a_message_never_reaches_the_next_tenant_of_a_slot() {
 #[test]
 fn q2_an_overflow_beside_a_supersede_ends_one_connection() {
     explore("overflow/supersede", 2, || {
-        let realtime =
-            Realtime::builder().queue_capacity(1).overflow(Overflow::Close).clock(|| 1).build().expect("within the ranges");
+        let realtime = Realtime::builder()
+            .queue_capacity(1)
+            .overflow(Overflow::Close)
+            .clock(|| 1)
+            .build()
+            .expect("within the ranges");
         let old = realtime.connect(&tab("i")).unwrap().connection;
         realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
         realtime.broadcast_action(&channel(), "x", 1_u32).unwrap();
         let publisher = realtime.clone();
-        let publisher = thread::spawn(move || publisher.broadcast_action(&channel(), "x", 2).unwrap().refused);
+        let publisher =
+            thread::spawn(move || publisher.broadcast_action(&channel(), "x", 2).unwrap().refused);
         let mut connected = realtime.connect(&tab("i")).unwrap();
         assert_eq!(publisher.join().unwrap(), 1);
         let events = drain(&mut connected.connection);
         if connected.superseded {
-            assert!(matches!(&events[..], [Event::Broadcast(_), Event::Closed(CloseReason::Overflow)]), "{events:?}");
+            assert!(
+                matches!(&events[..], [Event::Broadcast(_), Event::Closed(CloseReason::Overflow)]),
+                "{events:?}"
+            );
         } else {
             assert!(events.is_empty(), "{events:?}");
         }
@@ -328,7 +351,8 @@ fn i3_two_equal_puts_at_once_leave_a_record() {
         let realtime = engine();
         let connection = realtime.connect(&tab("i")).unwrap().connection;
         let other = realtime.clone();
-        let other = thread::spawn(move || other.put_subscription(&tab("i"), &channel(), "a").unwrap().is_some());
+        let other =
+            thread::spawn(move || other.put_subscription(&tab("i"), &channel(), "a").unwrap().is_some());
         let first = realtime.put_subscription(&tab("i"), &channel(), "a").unwrap().is_some();
         assert!(first != other.join().unwrap());
         drop(connection);
@@ -344,7 +368,8 @@ fn i7_an_unsubscribed_never_reaches_the_next_tenant_of_a_slot() {
         let realtime = engine();
         let leaving = realtime.connect(&tab("i")).unwrap().connection;
         let revoker = realtime.clone();
-        let revoker = thread::spawn(move || revoker.unsubscribe(&Identity::instance("i"), &channel(), "a").unwrap());
+        let revoker =
+            thread::spawn(move || revoker.unsubscribe(&Identity::instance("i"), &channel(), "a").unwrap());
         drop(leaving);
         let mut next = realtime.connect(&tab("j")).unwrap().connection;
         revoker.join().unwrap();

@@ -62,7 +62,12 @@ impl<P: Send + Sync + 'static> Default for Realtime<P> {
 
 impl<P: Send + Sync + 'static> Engine<P> {
     /// A message to broadcast, checked and weighed.
-    pub(crate) fn message(&self, channel: &Channel, action: Text, params: P) -> Result<Arc<Message<P>>, Error> {
+    pub(crate) fn message(
+        &self,
+        channel: &Channel,
+        action: Text,
+        params: P,
+    ) -> Result<Arc<Message<P>>, Error> {
         channel.check(&self.limits)?;
         self.limits.check_name("action", &action)?;
         let weight = self.weigher.as_ref().map_or(0, |(_, weigh)| weigh(&params));
@@ -199,7 +204,12 @@ impl<P: Send + Sync + 'static> Realtime<P> {
     /// assert_eq!(realtime.subscribe(&Identity::user(7), &channel!("room", 42), "page")?, 2);
     /// # Ok::<(), holocast::Error>(())
     /// ```
-    pub fn subscribe(&self, identity: &Identity, channel: &Channel, cid: impl Into<Cid>) -> Result<usize, Error> {
+    pub fn subscribe(
+        &self,
+        identity: &Identity,
+        channel: &Channel,
+        cid: impl Into<Cid>,
+    ) -> Result<usize, Error> {
         self.engine.subscribe(identity, channel, &cid.into())
     }
 
@@ -223,7 +233,12 @@ impl<P: Send + Sync + 'static> Realtime<P> {
     /// assert_eq!(realtime.broadcast_action(&room, "message", "nobody hears")?.reached, 0);
     /// # Ok::<(), holocast::Error>(())
     /// ```
-    pub fn unsubscribe(&self, identity: &Identity, channel: &Channel, cid: impl Into<Cid>) -> Result<usize, Error> {
+    pub fn unsubscribe(
+        &self,
+        identity: &Identity,
+        channel: &Channel,
+        cid: impl Into<Cid>,
+    ) -> Result<usize, Error> {
         self.engine.unsubscribe(identity, channel, &cid.into())
     }
 
@@ -275,7 +290,12 @@ impl<P: Send + Sync + 'static> Realtime<P> {
     /// assert_eq!(realtime.broadcast_action(&channel!("news"), "add", "hello")?.reached, 1);
     /// # Ok::<(), holocast::Error>(())
     /// ```
-    pub fn broadcast_action(&self, channel: &Channel, action: impl Into<Text>, params: P) -> Result<Reach, Error> {
+    pub fn broadcast_action(
+        &self,
+        channel: &Channel,
+        action: impl Into<Text>,
+        params: P,
+    ) -> Result<Reach, Error> {
         self.broadcast_action_except(&[], channel, action, params)
     }
 

@@ -57,8 +57,11 @@ pub(crate) struct Counters(Box<[CachePadded<Shard>]>);
 
 impl Counters {
     pub(crate) fn new() -> Self {
-        let shard =
-            || Shard { broadcasts: AtomicU64::new(0), accepted: AtomicU64::new(0), refused: AtomicU64::new(0) };
+        let shard = || Shard {
+            broadcasts: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        };
         Self((0..SHARDS).map(|_| CachePadded::new(shard())).collect())
     }
 

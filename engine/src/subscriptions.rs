@@ -29,7 +29,12 @@ struct Revoked {
 }
 
 impl<P: Send + Sync + 'static> Engine<P> {
-    pub(crate) fn subscribe(&self, identity: &Identity, channel: &Channel, cid: &Cid) -> Result<usize, Error> {
+    pub(crate) fn subscribe(
+        &self,
+        identity: &Identity,
+        channel: &Channel,
+        cid: &Cid,
+    ) -> Result<usize, Error> {
         self.check_identity(identity)?;
         self.check_key(channel, cid)?;
         let _pin = epoch::pin();
@@ -55,7 +60,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
             }
             Some(draft.stamp)
         });
-        recorded.settle(self, |slot| stamp.is_some() && granted.iter().any(|granted| granted.found.slot == slot));
+        recorded
+            .settle(self, |slot| stamp.is_some() && granted.iter().any(|granted| granted.found.slot == slot));
         let Some(stamp) = stamp else { return Ok(0) };
         let matched = granted.len();
         for Granted { found: Match { slot, tenant }, by_user, stale } in granted {
@@ -66,7 +72,12 @@ impl<P: Send + Sync + 'static> Engine<P> {
         Ok(matched)
     }
 
-    pub(crate) fn unsubscribe(&self, identity: &Identity, channel: &Channel, cid: &Cid) -> Result<usize, Error> {
+    pub(crate) fn unsubscribe(
+        &self,
+        identity: &Identity,
+        channel: &Channel,
+        cid: &Cid,
+    ) -> Result<usize, Error> {
         self.check_identity(identity)?;
         self.check_key(channel, cid)?;
         // Pinned until the last event is queued: slots are named by number (I7).
@@ -109,7 +120,10 @@ impl<P: Send + Sync + 'static> Engine<P> {
             Some((Arc::clone(cell), revoked.collect::<Vec<_>>()))
         });
         let Some((cell, revoked)) = edited else { return Vec::new() };
-        revoked.iter().filter_map(|revoked| revoked.leaving.as_ref()).for_each(|leaving| leaving.forget(self, &cell));
+        revoked
+            .iter()
+            .filter_map(|revoked| revoked.leaving.as_ref())
+            .for_each(|leaving| leaving.forget(self, &cell));
         revoked
     }
 }

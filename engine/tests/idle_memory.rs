@@ -49,7 +49,8 @@ fn q4_an_idle_queue_holds_no_heap_memory_of_its_own() {
     const TABS: usize = 100;
     let realtime: Realtime<u64> = Realtime::new();
     let room = channel!("room", 42);
-    let connect = |n| realtime.connect(&Client::new(format!("i{n}")).with_user(7)).expect("names are short").connection;
+    let connect =
+        |n| realtime.connect(&Client::new(format!("i{n}")).with_user(7)).expect("names are short").connection;
     let mut tabs: Vec<_> = (0..TABS).map(connect).collect();
     realtime.subscribe(&Identity::user(7), &room, "page").expect("names are short");
     // The first rounds let lazily made parts appear; from then on a drained queue must give everything back.

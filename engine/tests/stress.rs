@@ -25,7 +25,11 @@ fn tab_of(instance: impl Into<holocast::Text>, user: i64) -> Client {
     Client::new(instance).with_user(user)
 }
 
-fn subscribe<P: Send + Sync + 'static>(realtime: &Realtime<P>, identity: &Identity, channel: &Channel) -> usize {
+fn subscribe<P: Send + Sync + 'static>(
+    realtime: &Realtime<P>,
+    identity: &Identity,
+    channel: &Channel,
+) -> usize {
     realtime.subscribe(identity, channel, "page").expect("names are short")
 }
 
@@ -36,12 +40,20 @@ fn broadcast<P: Send + Sync + 'static>(realtime: &Realtime<P>, channel: &Channel
 /// Rule B5, and that nobody and nothing is left when everybody has gone.
 fn assert_nothing_left<P: Send + Sync + 'static>(realtime: &Realtime<P>) {
     let stats = realtime.stats();
-    assert_eq!(stats.accepted, stats.taken + stats.released + stats.withheld, "rule B5 with empty queues, in {stats:?}");
+    assert_eq!(
+        stats.accepted,
+        stats.taken + stats.released + stats.withheld,
+        "rule B5 with empty queues, in {stats:?}"
+    );
     assert_eq!((stats.connections, stats.bindings, stats.queued), (0, 0, 0), "{stats:?}");
 }
 
 /// Does what it is told over and over, in a thread, until the flag is set.
-fn until<'scope>(scope: &'scope thread::Scope<'scope, '_>, done: &'scope AtomicBool, mut act: impl FnMut(usize) + Send + 'scope) {
+fn until<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    done: &'scope AtomicBool,
+    mut act: impl FnMut(usize) + Send + 'scope,
+) {
     scope.spawn(move || {
         for round in 0.. {
             // Relaxed: only ends the loop; joining orders the rest.
@@ -75,7 +87,9 @@ fn subscribe_then_broadcast_always_arrives_and_after_unsubscribe_never_while_oth
                     realtime.identify(&tab_of(name.as_str(), 8).with_session("s2")).expect("names are short");
                 }
                 if round % 2 == 0 {
-                    realtime.unsubscribe_all(&Identity::instance(name.as_str()), room).expect("names are short");
+                    realtime
+                        .unsubscribe_all(&Identity::instance(name.as_str()), room)
+                        .expect("names are short");
                 }
                 drop(tab);
             });
@@ -85,7 +99,8 @@ fn subscribe_then_broadcast_always_arrives_and_after_unsubscribe_never_while_oth
             for round in 0..ROUNDS {
                 subscribe(&realtime, identity, &room);
                 broadcast(&realtime, &room, round);
-                let heard = |event: &Event<u64>| matches!(event, Event::Broadcast(heard) if *heard.params() == round);
+                let heard =
+                    |event: &Event<u64>| matches!(event, Event::Broadcast(heard) if *heard.params() == round);
                 arrived[kind] += std::iter::from_fn(|| own.try_recv().ok()).filter(heard).count();
                 if round % 2 == 0 {
                     realtime.unsubscribe(identity, &room, "page").expect("names are short");
@@ -152,7 +167,11 @@ fn churn_under_broadcasting_accounts_for_every_event_and_leaves_nothing() {
         });
         let stats = realtime.stats();
         assert_nothing_left(&realtime);
-        assert_eq!((stats.accepted, stats.taken), (reached as u64, taken.into_inner() as u64), "{overflow:?}");
+        assert_eq!(
+            (stats.accepted, stats.taken),
+            (reached as u64, taken.into_inner() as u64),
+            "{overflow:?}"
+        );
         assert_eq!(dropped.load(Ordering::Relaxed), BROADCASTS, "{overflow:?}: no message is kept");
     }
 }
@@ -213,7 +232,9 @@ fn superseding_consumers_together_get_every_event_once_and_each_in_order() {
     tabs.push(connect(&realtime, &client));
     for tab in &mut tabs {
         let rest = std::iter::from_fn(|| tab.try_recv().ok());
-        heard.extend(rest.filter_map(|event| if let Event::Broadcast(d) = event { Some(*d.params()) } else { None }));
+        heard.extend(
+            rest.filter_map(|event| if let Event::Broadcast(d) = event { Some(*d.params()) } else { None }),
+        );
     }
     assert!(matches!(first.try_recv(), Ok(Event::Closed(CloseReason::Superseded))));
     heard.sort_unstable();
@@ -226,8 +247,11 @@ fn superseding_consumers_together_get_every_event_once_and_each_in_order() {
 #[test]
 fn after_identify_nothing_of_the_other_user_is_handed_out() {
     const CHANGES: usize = 1_000;
-    let realtime: Realtime<i64> =
-        Realtime::builder().queue_capacity(64).overflow(Overflow::DropNewest).build().expect("the settings are valid");
+    let realtime: Realtime<i64> = Realtime::builder()
+        .queue_capacity(64)
+        .overflow(Overflow::DropNewest)
+        .build()
+        .expect("the settings are valid");
     let rooms = [channel!("user", 0), channel!("user", 1)];
     let mut own = connect(&realtime, &tab_of("i1", 0));
     let done = AtomicBool::new(false);
@@ -367,7 +391,9 @@ fn ping_pong_between_sleepers_loses_no_wake() {
                         if side == 0 {
                             assert_eq!(broadcast(realtime, &tables[1], rally), 1);
                         }
-                        let Some(Event::Broadcast(ball)) = receive(&mut tab) else { panic!("the game goes on") };
+                        let Some(Event::Broadcast(ball)) = receive(&mut tab) else {
+                            panic!("the game goes on")
+                        };
                         assert_eq!(*ball.params(), rally);
                         if side == 1 {
                             assert_eq!(broadcast(realtime, &tables[0], rally), 1);
@@ -430,7 +456,8 @@ fn parked_receivers_get_everything_and_then_the_end() {
 /// Q3, Q5: whatever ends a connection wakes its sleeping receiver.
 #[test]
 fn every_kind_of_end_wakes_a_sleeper() {
-    let realtime: Realtime<u64> = Realtime::builder().queue_capacity(1).build().expect("the settings are valid");
+    let realtime: Realtime<u64> =
+        Realtime::builder().queue_capacity(1).build().expect("the settings are valid");
     let room = channel!("room", 42);
     let client = Client::new("i1");
     for round in 0..900 {

@@ -31,7 +31,8 @@ enum Input<'a> {
 
 fn round_trips(channel: &Channel) {
     let text = channel.to_string();
-    let back: Channel = text.parse().unwrap_or_else(|error| panic!("{text:?} was written and does not read: {error}"));
+    let back: Channel =
+        text.parse().unwrap_or_else(|error| panic!("{text:?} was written and does not read: {error}"));
     assert_eq!(back, *channel, "{text:?} reads as another channel");
     assert_eq!(back.to_string(), text, "one channel, one text");
 }
@@ -45,8 +46,11 @@ fuzz_target!(|input: Input<'_>| match input {
         Err(error) => assert!(error.to_string().len() < 1_000, "messages cut what they quote"),
     },
     Input::Make(tag, parts) => {
-        let channel =
-            if parts.is_empty() { Channel::atom(tag) } else { Channel::tagged(tag, parts).expect("it has elements") };
+        let channel = if parts.is_empty() {
+            Channel::atom(tag)
+        } else {
+            Channel::tagged(tag, parts).expect("it has elements")
+        };
         if channel.check(&Limits::default()).is_ok() {
             round_trips(&channel);
         } else {

@@ -15,8 +15,13 @@ fuzz_target!(|input: (([u8; 2], Vec<[u8; OP_BYTES]>))| {
     let (setup, operations) = input;
     let script = Op::script(operations[..operations.len().min(LONGEST)].as_flattened());
     if let Err(mismatch) = drive::run(Setup::from_bytes(setup), &script) {
-        let listing: Vec<String> = script.iter().enumerate().map(|(step, op)| format!("  {step}: {op:?}")).collect();
+        let listing: Vec<String> =
+            script.iter().enumerate().map(|(step, op)| format!("  {step}: {op:?}")).collect();
         let trace = model::trace::lines(&script);
-        panic!("{mismatch}\nsetup: {:?}\nscript:\n{}\ntrace:\n{trace}", Setup::from_bytes(setup), listing.join("\n"));
+        panic!(
+            "{mismatch}\nsetup: {:?}\nscript:\n{}\ntrace:\n{trace}",
+            Setup::from_bytes(setup),
+            listing.join("\n")
+        );
     }
 });

@@ -88,7 +88,8 @@ fn changed(token: &str, change: &Change<'_>) -> Option<String> {
 
 fuzz_target!(|input: Input<'_>| match input {
     Input::Text(text) => assert!(OURS.verify(text).is_err(), "{text:?} was never signed"),
-    Input::Prefixed(text) => assert!(OURS.verify(&format!("hc1.{text}")).is_err(), "{text:?} was never signed"),
+    Input::Prefixed(text) =>
+        assert!(OURS.verify(&format!("hc1.{text}")).is_err(), "{text:?} was never signed"),
     Input::Signed { instance, session, user, tag, element, cid, change } => {
         let client = Client::from_parts(instance, session.map(Id::from), user.map(Id::from));
         let element = match element {

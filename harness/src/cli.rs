@@ -54,12 +54,14 @@ pub struct ReplayArgs {
 
 /// Arguments of `holocast chat`.
 #[derive(Debug, Clone, Args)]
-#[command(long_about = "Run a chat network shaped like IRC: rooms whose sizes follow Zipf's law, people with one to three tabs who \
+#[command(
+    long_about = "Run a chat network shaped like IRC: rooms whose sizes follow Zipf's law, people with one to three tabs who \
 join, leave, write, log in and out, are kicked, lose their connection and come back with their receipts.
 
 Publisher threads run the operations, receiver threads drain the queues. At the end it prints the operations, the deliveries and \
 their latency, and the accounting of every message (accepted = taken + queued + released + withheld); if that does not balance \
-the exit code is 1. The same seed gives every publisher the same operations in the same order.")]
+the exit code is 1. The same seed gives every publisher the same operations in the same order."
+)]
 pub struct ChatArgs {
     /// Publisher threads
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]

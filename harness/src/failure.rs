@@ -84,7 +84,9 @@ fn plain(error: &io::Error) -> String {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Input(message) | Failure::Output(message) | Failure::Broken(message) => f.write_str(message),
+            Failure::Input(message) | Failure::Output(message) | Failure::Broken(message) => {
+                f.write_str(message)
+            }
             Failure::OutputClosed => f.write_str("whoever read the output has gone"),
         }
     }

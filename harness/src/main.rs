@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use holocast_harness::chat;
 use holocast_harness::cli::{self, ChatArgs, Cli, Command, ReplayArgs};
 use holocast_harness::failure::Failure;
 use holocast_harness::replay::{Summary, replay};
 use holocast_harness::trace::Source;
-use holocast_harness::chat;
 use indicatif::{ProgressBar, ProgressStyle};
 
 const WRITE_BYTES: usize = 256 << 10;

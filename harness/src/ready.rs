@@ -54,16 +54,19 @@ impl ReadyList {
 
     /// Ends a wait, present or next, although nothing woke.
     pub fn nudge(&self) {
-        self.lock().nudged = true;
-        self.changed.notify_one();
+        let mut woken = self.lock();
+        woken.nudged = true;
+        if mem::take(&mut woken.waiting) {
+            drop(woken);
+            self.changed.notify_one();
+        }
     }
 
     /// Adds a connection as if it had woken: it has never been drained.
     pub fn push(&self, index: usize) {
         let mut woken = self.lock();
         woken.indices.push(index);
-        if woken.waiting {
-            woken.waiting = false;
+        if mem::take(&mut woken.waiting) {
             drop(woken);
             self.changed.notify_one();
         }

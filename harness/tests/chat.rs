@@ -6,7 +6,13 @@ use holocast_harness::chat::{Report, measure};
 use holocast_harness::cli::ChatArgs;
 
 fn small() -> ChatArgs {
-    ChatArgs { users: 120, rooms: 9, operations: Some(6_000), out: PathBuf::from("unused"), ..ChatArgs::default() }
+    ChatArgs {
+        users: 120,
+        rooms: 9,
+        operations: Some(6_000),
+        out: PathBuf::from("unused"),
+        ..ChatArgs::default()
+    }
 }
 
 fn run(args: &ChatArgs) -> Report {

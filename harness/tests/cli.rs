@@ -10,14 +10,19 @@ use flate2::write::GzEncoder;
 use tempfile::TempDir;
 
 const TRACE: &str = concat!(
-    r#"{"op":"connect","instance":"i1","session":"s","user":7}"#, "\n",
-    r#"{"op":"subscribe","identity":["user",7],"channel":["room",42],"cid":"page"}"#, "\n",
-    r#"{"op":"broadcast","channel":["room",42],"action":"add","params":{"n":1}}"#, "\n",
+    r#"{"op":"connect","instance":"i1","session":"s","user":7}"#,
+    "\n",
+    r#"{"op":"subscribe","identity":["user",7],"channel":["room",42],"cid":"page"}"#,
+    "\n",
+    r#"{"op":"broadcast","channel":["room",42],"action":"add","params":{"n":1}}"#,
+    "\n",
 );
 
 const EVENTS: &str = concat!(
-    r#"{"op":1,"instance":"i1","event":"subscribed","keys":[[["room",42],"page"]]}"#, "\n",
-    r#"{"op":2,"instance":"i1","event":"broadcast","action":"add","params":{"n":1},"cids":["page"]}"#, "\n",
+    r#"{"op":1,"instance":"i1","event":"subscribed","keys":[[["room",42],"page"]]}"#,
+    "\n",
+    r#"{"op":2,"instance":"i1","event":"broadcast","action":"add","params":{"n":1},"cids":["page"]}"#,
+    "\n",
 );
 
 struct Scratch(TempDir);
@@ -92,7 +97,13 @@ fn plain_compressed_and_piped_traces_are_the_same() {
     ] {
         let (code, out, err) = replay(&[&scratch.file(name, &content)]);
         assert_eq!((code, out.as_str()), (0, EVENTS), "{name}: {err}");
-        let mut piped = holocast().args(["replay", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut piped = holocast()
+            .args(["replay", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         piped.stdin.take().expect("a pipe").write_all(&content).expect("it reads");
         let Output { status, stdout, .. } = piped.wait_with_output().expect("it ends");
         assert_eq!((status.code(), stdout.as_slice()), (Some(0), EVENTS.as_bytes()), "{name}, piped");
@@ -136,7 +147,10 @@ fn a_bad_line_names_file_line_and_field_after_the_events_before_it() {
     let scratch = Scratch::new();
     for (line, words) in [
         (r#"{"op":"subscribe","identity":["user",7],"channel":"a"}"#, "field `cid`: missing"),
-        (r#"{"op":"subscribe","identity":["user",7],"channel":"a","cid":7}"#, "field `cid`: expected a string, found 7"),
+        (
+            r#"{"op":"subscribe","identity":["user",7],"channel":"a","cid":7}"#,
+            "field `cid`: expected a string, found 7",
+        ),
         (r#"{"op":"disconnect","instance":"i1","why":"x"}"#, "field `why`: unknown"),
         (r#"{"op":"disconnect","instance":"i1","user":7}"#, "field `user`: unknown"),
         (r#"{"op":"explode"}"#, "field `op`: unknown operation `explode`"),
@@ -153,17 +167,22 @@ fn a_bad_line_names_file_line_and_field_after_the_events_before_it() {
             let (code, out, err) = ran(if quiet { command.arg("-q") } else { &mut command });
             assert_eq!((code, out.as_str()), (2, if quiet { "" } else { EVENTS }), "{line}: {err}");
             assert_eq!(err.matches('\n').count(), 1, "{err}");
-            assert!(err.starts_with("holocast: ") && err.contains("bad.jsonl: line 4: ") && err.contains(words), "{line}: {err}");
+            assert!(
+                err.starts_with("holocast: ") && err.contains("bad.jsonl: line 4: ") && err.contains(words),
+                "{line}: {err}"
+            );
         }
     }
-    let (code, _, err) = replay(&[&scratch.file("latin1", [TRACE.as_bytes(), b"{\"op\":\"\xe9\"}\n"].concat())]);
+    let (code, _, err) =
+        replay(&[&scratch.file("latin1", [TRACE.as_bytes(), b"{\"op\":\"\xe9\"}\n"].concat())]);
     assert!(code == 2 && err.contains("line 4: bad JSON: not UTF-8 at byte 8"), "{err}");
 }
 
 #[test]
 fn an_invalid_channel_is_an_event_not_an_error() {
     let scratch = Scratch::new();
-    let trace = scratch.file("t", format!("{TRACE}{}\n", r#"{"op":"broadcast","channel":["room",1.5],"action":"add"}"#));
+    let trace = scratch
+        .file("t", format!("{TRACE}{}\n", r#"{"op":"broadcast","channel":["room",1.5],"action":"add"}"#));
     let (code, out, err) = replay(&[&trace]);
     assert_eq!((code, out), (0, format!("{EVENTS}{}\n", r#"{"op":3,"error":"invalid_channel"}"#)), "{err}");
 }
@@ -207,7 +226,10 @@ fn help_and_version_are_printed_and_succeed() {
     for (arguments, words) in [
         (&["--help"][..], &["replay", "chat", "Exit codes", "Usage: holocast"][..]),
         (&["replay", "--help"], &["<FILE>", "--out", "--quiet", "standard input", "fresh engine", "gzip"]),
-        (&["chat", "--help"], &["--threads", "--users", "--rooms", "--seconds", "--operations", "--seed", "[default: 10]"]),
+        (
+            &["chat", "--help"],
+            &["--threads", "--users", "--rooms", "--seconds", "--operations", "--seed", "[default: 10]"],
+        ),
         (&["--version"], &["holocast "]),
     ] {
         let (code, out, err) = ran(holocast().args(arguments));
@@ -223,8 +245,18 @@ fn help_and_version_are_printed_and_succeed() {
 fn whoever_stops_reading_is_no_error() {
     let scratch = Scratch::new();
     // Far more than a pipe and all buffers hold.
-    let trace = scratch.file("long", TRACE.to_owned() + &TRACE.lines().nth(2).map(|line| format!("{line}\n")).expect("a line").repeat(50_000));
-    let mut child = holocast().arg("replay").arg(&trace).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let trace = scratch.file(
+        "long",
+        TRACE.to_owned()
+            + &TRACE.lines().nth(2).map(|line| format!("{line}\n")).expect("a line").repeat(50_000),
+    );
+    let mut child = holocast()
+        .arg("replay")
+        .arg(&trace)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     let mut first = [0; 10];
     let mut out = child.stdout.take().expect("a pipe");
     out.read_exact(&mut first).expect("it writes");
@@ -237,18 +269,22 @@ fn whoever_stops_reading_is_no_error() {
 fn b5_chat_prints_its_accounting_and_writes_its_report() {
     let scratch = Scratch::new();
     let folder = scratch.path().join("reports/new");
-    let (code, out, err) =
-        ran(holocast().args(["chat", "--users", "60", "--rooms", "5", "--operations", "2000", "--seed", "7", "--out"]).arg(&folder));
+    let (code, out, err) = ran(holocast()
+        .args(["chat", "--users", "60", "--rooms", "5", "--operations", "2000", "--seed", "7", "--out"])
+        .arg(&folder));
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     for word in ["operations", "deliveries", "p99.9", "accounting", "balances", "chat.json"] {
         assert!(out.contains(word), "{word:?} is not in\n{out}");
     }
     let report: serde_json::Value =
-        serde_json::from_slice(&fs::read(folder.join("chat.json")).expect("it was written")).expect("it is JSON");
+        serde_json::from_slice(&fs::read(folder.join("chat.json")).expect("it was written"))
+            .expect("it is JSON");
     assert_eq!(report["workload"]["seed"], 7);
     assert!(report["operations"].as_u64() >= Some(2000));
     assert_eq!(report["accounts"]["faults"], serde_json::json!([]));
     let blocked = scratch.file("blocked", "");
-    let (code, _, err) = ran(holocast().args(["chat", "--users", "6", "--rooms", "1", "--operations", "10", "--out"]).arg(&blocked));
+    let (code, _, err) = ran(holocast()
+        .args(["chat", "--users", "6", "--rooms", "1", "--operations", "10", "--out"])
+        .arg(&blocked));
     assert!(code == 2 && err.contains("blocked"), "{err}");
 }

@@ -9,11 +9,14 @@ use holocast_harness::replay::replay;
 /// Every pair of operations and expected events in a folder, by name.
 fn traces(folder: &Path) -> Vec<(String, Vec<u8>, Vec<u8>)> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a folder lists its files").path()).collect();
+    let mut paths: Vec<PathBuf> =
+        entries.map(|entry| entry.expect("a folder lists its files").path()).collect();
     paths.sort();
     let operations = paths.iter().filter_map(|path| path.to_str()?.strip_suffix(".ops.jsonl"));
     let read = |path: String| fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    operations.map(|name| (name.to_owned(), read(format!("{name}.ops.jsonl")), read(format!("{name}.out.jsonl")))).collect()
+    operations
+        .map(|name| (name.to_owned(), read(format!("{name}.ops.jsonl")), read(format!("{name}.out.jsonl"))))
+        .collect()
 }
 
 /// Replays all traces, with and without output, and names every one that differs.
@@ -21,7 +24,8 @@ fn assert_replays(traces: &[(String, Vec<u8>, Vec<u8>)]) {
     let mut differing = Vec::new();
     for (name, operations, expected) in traces {
         let mut events = Vec::new();
-        let shown = replay(name, &operations[..], Some(&mut events), || ()).expect("a trace holds only operations");
+        let shown =
+            replay(name, &operations[..], Some(&mut events), || ()).expect("a trace holds only operations");
         if events != *expected {
             let (events, expected) = (String::from_utf8_lossy(&events), String::from_utf8_lossy(expected));
             let line = events.lines().zip(expected.lines()).position(|(event, expected)| event != expected);
@@ -33,15 +37,27 @@ fn assert_replays(traces: &[(String, Vec<u8>, Vec<u8>)]) {
                 expected.lines().nth(line).unwrap_or("nothing")
             ));
         }
-        let quiet = replay(name, &operations[..], None::<io::Sink>, || ()).expect("a trace holds only operations");
-        let deliveries = expected.split(|byte| *byte == b'\n').filter(|line| find(line, b"\"event\":\"broadcast\"")).count() as u64;
+        let quiet =
+            replay(name, &operations[..], None::<io::Sink>, || ()).expect("a trace holds only operations");
+        let deliveries = expected
+            .split(|byte| *byte == b'\n')
+            .filter(|line| find(line, b"\"event\":\"broadcast\""))
+            .count() as u64;
         for summary in [shown, quiet] {
-            if summary.deliveries != deliveries || summary.operations != operations.split(|byte| *byte == b'\n').count() as u64 - 1 {
+            if summary.deliveries != deliveries
+                || summary.operations != operations.split(|byte| *byte == b'\n').count() as u64 - 1
+            {
                 differing.push(format!("{name}: {summary}, expected {deliveries} deliveries"));
             }
         }
     }
-    assert!(differing.is_empty(), "{} of {} traces differ\n{}", differing.len(), traces.len(), differing.join("\n"));
+    assert!(
+        differing.is_empty(),
+        "{} of {} traces differ\n{}",
+        differing.len(),
+        traces.len(),
+        differing.join("\n")
+    );
 }
 
 fn find(line: &[u8], wanted: &[u8]) -> bool {

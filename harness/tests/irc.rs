@@ -47,7 +47,11 @@ impl Model {
                 let ("user", user) = line.identity.expect("an identity") else { panic!("not a user") };
                 let members = self.members.entry(channel.expect("a channel")).or_default();
                 for tab in self.tabs_of.get(&user).into_iter().flatten() {
-                    if line.op == "subscribe" { members.insert(tab.clone()) } else { members.remove(tab) };
+                    if line.op == "subscribe" {
+                        members.insert(tab.clone())
+                    } else {
+                        members.remove(tab)
+                    };
                 }
             }
             "broadcast_except" => {

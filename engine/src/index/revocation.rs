@@ -79,11 +79,17 @@ impl Revocations {
     }
 
     /// Whether a receipt of this stamp and cid is revoked under one of these identities. A tie goes to the revocation (R3).
-    pub(crate) fn covers<'a>(&self, mut names: impl Iterator<Item = Identity> + 'a, cid: &Cid, stamp: Stamp) -> bool {
+    pub(crate) fn covers<'a>(
+        &self,
+        mut names: impl Iterator<Item = Identity> + 'a,
+        cid: &Cid,
+        stamp: Stamp,
+    ) -> bool {
         if self.is_empty() {
             return false;
         }
-        let stands = |revoked: &Revoked| self.by_name.get(revoked).is_some_and(|entry| entry.order.0 >= stamp);
+        let stands =
+            |revoked: &Revoked| self.by_name.get(revoked).is_some_and(|entry| entry.order.0 >= stamp);
         names.any(|name| {
             let channel_wide = (name, None);
             stands(&channel_wide) || stands(&(channel_wide.0, Some(cid.clone())))
@@ -95,7 +101,9 @@ impl Revocations {
         let mut next = self.clone();
         let mut gone = 0;
         while gone < most {
-            let Some(oldest) = next.by_stamp.first().filter(|entry| entry.order.0 <= until).cloned() else { break };
+            let Some(oldest) = next.by_stamp.first().filter(|entry| entry.order.0 <= until).cloned() else {
+                break;
+            };
             next = next.without(&oldest.revoked);
             gone += 1;
         }
@@ -114,7 +122,9 @@ mod tests {
     #[test]
     fn r3_a_tie_goes_to_the_revocation() {
         let revocations = Revocations::default().with(name(1), Stamp::from_u64(5));
-        let covers = |stamp| revocations.covers([Identity::user(1)].into_iter(), &Cid::from("page"), Stamp::from_u64(stamp));
+        let covers = |stamp| {
+            revocations.covers([Identity::user(1)].into_iter(), &Cid::from("page"), Stamp::from_u64(stamp))
+        };
         assert_eq!([4, 5, 6].map(covers), [true, true, false]);
     }
 

@@ -99,7 +99,8 @@ impl Draft {
     pub(crate) fn grant(&mut self, identity: &Identity, cid: &Cid) {
         if !self.revocations.is_empty() {
             let channel_wide = (identity.clone(), None);
-            self.revocations = self.revocations.without(&channel_wide).without(&(channel_wide.0, Some(cid.clone())));
+            self.revocations =
+                self.revocations.without(&channel_wide).without(&(channel_wide.0, Some(cid.clone())));
         }
     }
 

@@ -115,7 +115,8 @@ impl<L: Leaf> Branch<L> {
 
     /// This branch with the child at `at` replaced.
     fn with_pieces(&self, at: usize, pieces: Pieces<L>) -> Pieces<L> {
-        let mut children: SmallVec<[(L::Key, Node<L>); FANOUT]> = SmallVec::with_capacity(self.children.len() + 1);
+        let mut children: SmallVec<[(L::Key, Node<L>); FANOUT]> =
+            SmallVec::with_capacity(self.children.len() + 1);
         children.extend(self.children[..at].iter().cloned());
         children.extend(pieces);
         children.extend(self.children[at + 1..].iter().cloned());
@@ -243,7 +244,9 @@ impl<'a, L: Leaf> Iterator for Leaves<'a, L> {
         loop {
             match self.pending.pop()? {
                 Node::Leaf(leaf) => return Some(leaf),
-                Node::Branch(branch) => self.pending.extend(branch.children.iter().rev().map(|(_, node)| node)),
+                Node::Branch(branch) => {
+                    self.pending.extend(branch.children.iter().rev().map(|(_, node)| node))
+                }
             }
         }
     }

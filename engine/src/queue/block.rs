@@ -96,7 +96,8 @@ impl<P> Publication<P> {
         let start = unsafe { alloc(layout) };
         // The queue word keeps flags and a count in the bits of an address that user space leaves unused: 48 are enough on
         // every supported system; memory beyond is as good as none.
-        let Some(header) = NonNull::new(start.cast::<Header<P>>()).filter(|h| h.addr().get() >> 48 == 0) else {
+        let Some(header) = NonNull::new(start.cast::<Header<P>>()).filter(|h| h.addr().get() >> 48 == 0)
+        else {
             handle_alloc_error(layout)
         };
         let value = Header {
@@ -253,7 +254,8 @@ impl<P> Delivery<P> {
     /// Whether the member was written under another user than the connection has now (`auth` counts the changes).
     pub(super) fn judge(&mut self, auth: u32) -> bool {
         self.stale = self.node().auth != auth;
-        !self.stale || self.header().roster.cids(self.node().place as usize).iter().any(|bound| !bound.by_user)
+        !self.stale
+            || self.header().roster.cids(self.node().place as usize).iter().any(|bound| !bound.by_user)
     }
 
     pub(super) fn weight(&self) -> u64 {

@@ -60,7 +60,8 @@ fn b5_pushes_and_takes_lose_and_double_nothing() {
         let other = Arc::clone(&queue);
         let pusher = thread::spawn(move || assert_eq!(send(&other, 10, &MANY), Pushed::Sent));
         let second = Arc::clone(&queue);
-        let second = thread::spawn(move || (1..=2).for_each(|n| assert_eq!(send(&second, n, &MANY), Pushed::Sent)));
+        let second =
+            thread::spawn(move || (1..=2).for_each(|n| assert_eq!(send(&second, n, &MANY), Pushed::Sent)));
         let mut got: Vec<u32> = (0..2).filter_map(|_| take(&queue, 1, &tally)).collect();
         pusher.join().unwrap();
         second.join().unwrap();
@@ -78,7 +79,8 @@ fn q1_the_bound_holds_while_a_take_empties_the_word() {
         let (queue, tally) = (open(), Tally::new());
         (1..=2).for_each(|n| assert_eq!(send(&queue, n, &TWO), Pushed::Sent));
         let other = Arc::clone(&queue);
-        let pusher = thread::spawn(move || (3..=4).filter(|n| send(&other, *n, &TWO) == Pushed::Sent).count());
+        let pusher =
+            thread::spawn(move || (3..=4).filter(|n| send(&other, *n, &TWO) == Pushed::Sent).count());
         let mut got = usize::from(take(&queue, 1, &tally).is_some());
         // Exact here: nobody but this thread takes.
         assert!(queue.queued() <= 2, "{} queued", queue.queued());
@@ -122,7 +124,8 @@ fn n2_two_receivers_free_their_block_once() {
             }
         }
         assert_eq!(Arc::strong_count(&shared), 2);
-        let takers = queues.map(|queue| thread::spawn(move || assert_eq!(take(&queue, 1, &Tally::new()), Some(1))));
+        let takers =
+            queues.map(|queue| thread::spawn(move || assert_eq!(take(&queue, 1, &Tally::new()), Some(1))));
         for taker in takers {
             taker.join().unwrap();
         }

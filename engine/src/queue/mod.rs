@@ -18,4 +18,4 @@ mod tests;
 pub use block::{Cids, Delivery};
 pub(crate) use block::{Control, Publication};
 pub(crate) use parker::Parker;
-pub(crate) use word::{Bound, MAX_MESSAGES, Parked, Pushed, Queue, Tally, Taken, prefetch};
+pub(crate) use word::{Bound, MAX_MESSAGES, Parked, Pushed, Queue, Taken, Tally, prefetch};

@@ -79,7 +79,10 @@ fn q1_the_bound_counts_what_is_in_the_batch_too() {
 fn q1_weights_are_bounded_and_given_back_when_taken_or_refused() {
     let (queue, tally) = (open(), Tally::new());
     let bound = |weight| Bound { messages: 100, bytes: 10, weight };
-    assert_eq!([6, 5, 4, 1].map(|w| send(&queue, w as u32, &bound(w))), [Pushed::Sent, Pushed::Full, Pushed::Sent, Pushed::Full]);
+    assert_eq!(
+        [6, 5, 4, 1].map(|w| send(&queue, w as u32, &bound(w))),
+        [Pushed::Sent, Pushed::Full, Pushed::Sent, Pushed::Full]
+    );
     assert_eq!(take(&queue, &tally), Some(6));
     assert_eq!(send(&queue, 6, &bound(6)), Pushed::Sent);
     assert!(queue.reset(&tally));
@@ -131,7 +134,9 @@ fn q2_a_reset_keeps_control_events_in_order_and_tells_how_many_went() {
     assert_eq!((Arc::strong_count(&params), queue.queued()), (1, 0));
     assert!(matches!(queue.take(1, &tally), Taken::Lagged(2)));
     for name in ["first", "second"] {
-        assert!(matches!(queue.take(1, &tally), Taken::Control(Control::Unsubscribed(keys)) if keys == [key(name)]));
+        assert!(
+            matches!(queue.take(1, &tally), Taken::Control(Control::Unsubscribed(keys)) if keys == [key(name)])
+        );
     }
     assert!(matches!(queue.take(1, &tally), Taken::Empty));
 }

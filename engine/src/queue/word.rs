@@ -213,10 +213,17 @@ impl<P> Queue<P> {
     pub(super) unsafe fn push_message(&self, node: *mut Node, bound: &Bound) -> Pushed {
         let weighed = bound.bytes != u64::MAX;
         // Relaxed: a running sum; who exceeds it takes its share back.
-        if weighed && self.bytes.fetch_add(bound.weight, Ordering::Relaxed).saturating_add(bound.weight) > bound.bytes {
+        if weighed
+            && self.bytes.fetch_add(bound.weight, Ordering::Relaxed).saturating_add(bound.weight)
+                > bound.bytes
+        {
             self.bytes.fetch_sub(bound.weight, Ordering::Relaxed);
             // Relaxed: only tells closed from full; both refuse.
-            return if Word(self.word.load(Ordering::Relaxed)).has(CLOSED) { Pushed::Closed } else { Pushed::Full };
+            return if Word(self.word.load(Ordering::Relaxed)).has(CLOSED) {
+                Pushed::Closed
+            } else {
+                Pushed::Full
+            };
         }
         // SAFETY: passed on.
         let pushed = unsafe { self.push(node, 1, bound.messages as usize) };
@@ -352,7 +359,8 @@ impl<P> Queue<P> {
         self.batch.store(next, Ordering::Relaxed);
         // SAFETY: still ours; nobody opened it yet.
         if !unsafe { is_control(node.as_ptr()) } {
-            self.batch_len.store(self.batch_len.load(Ordering::Relaxed) - (1 << TURN_SHIFT), Ordering::Relaxed);
+            self.batch_len
+                .store(self.batch_len.load(Ordering::Relaxed) - (1 << TURN_SHIFT), Ordering::Relaxed);
         }
         Some(node)
     }

@@ -74,9 +74,12 @@ impl Joined {
     /// The tickets under which the channel is recorded.
     pub(crate) fn tickets(&self, cell: &Cell) -> Tickets {
         match &**self.0.load() {
-            Record::Open(set) => {
-                set.range_from(&(cell.id, 0)).map(|join| join.key).take_while(|key| key.0 == cell.id).map(|key| key.1).collect()
-            }
+            Record::Open(set) => set
+                .range_from(&(cell.id, 0))
+                .map(|join| join.key)
+                .take_while(|key| key.0 == cell.id)
+                .map(|key| key.1)
+                .collect(),
             Record::Ended => Tickets::new(),
         }
     }

@@ -121,7 +121,8 @@ impl<P: Send + Sync + 'static> Registry<P> {
             return self.instance(instance).into_iter().collect();
         }
         let claims = self.identities.get(identity);
-        let mut slots: SmallVec<[SlotId; 4]> = claims.iter().flat_map(|claims| claims.iter()).map(|claim| claim.key.0).collect();
+        let mut slots: SmallVec<[SlotId; 4]> =
+            claims.iter().flat_map(|claims| claims.iter()).map(|claim| claim.key.0).collect();
         // A slot stands there twice while its tenant changes.
         slots.dedup();
         slots

@@ -97,7 +97,11 @@ impl<P> Slot<P> {
 
 impl<P: Send + Sync + 'static> Slots<P> {
     pub(super) fn new() -> Self {
-        Self { pages: (0..PAGES).map(|_| OnceLock::new()).collect(), free: Pool::new(), fresh: AtomicU32::new(0) }
+        Self {
+            pages: (0..PAGES).map(|_| OnceLock::new()).collect(),
+            free: Pool::new(),
+            fresh: AtomicU32::new(0),
+        }
     }
 
     /// A slot for a new tenancy; `None` if all are taken.

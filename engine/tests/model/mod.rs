@@ -193,6 +193,8 @@ pub(crate) struct Model {
     revocations: BTreeMap<(Channel, Identity, Option<Cid>), Revoked>,
     next_receiver: ReceiverId,
     sums: Sums,
+    /// Steps at which who is live, who they are or what is bound may have changed.
+    changes: u64,
 }
 
 impl Model {
@@ -207,6 +209,7 @@ impl Model {
             revocations: BTreeMap::new(),
             next_receiver: 0,
             sums: Sums::default(),
+            changes: 0,
         }
     }
 
@@ -220,10 +223,16 @@ impl Model {
 
     /// Rules C1 (no receipts), C2 and C3.
     pub(crate) fn connect(&mut self, client: &Client, presented: &[Proof]) -> Welcome {
+        self.changes += 1;
         let instance = client.instance().to_string();
         let old = self.live.get(&instance).copied();
-        let mut receiver =
-            Receiver { client: client.clone(), queue: VecDeque::new(), lagged: 0, end: None, told_end: false };
+        let mut receiver = Receiver {
+            client: client.clone(),
+            queue: VecDeque::new(),
+            lagged: 0,
+            end: None,
+            told_end: false,
+        };
         if let Some(old) = old {
             let former = self.receivers.get_mut(&old).expect("a live instance has a receiver");
             receiver.queue = std::mem::take(&mut former.queue);
@@ -274,6 +283,7 @@ impl Model {
     /// Rule C4.
     pub(crate) fn disconnect(&mut self, instance: &str) -> bool {
         let Some(id) = self.live.remove(instance) else { return false };
+        self.changes += 1;
         self.unbind_all(instance);
         let receiver = self.receivers.get_mut(&id).expect("a live instance has a receiver");
         self.sums.released += deliveries(&receiver.queue);
@@ -299,6 +309,7 @@ impl Model {
         let instance = client.instance().to_string();
         let Some(&id) = self.live.get(&instance) else { return false };
         let receiver = self.receivers.get_mut(&id).expect("a live instance has a receiver");
+        self.changes += 1;
         let changed = receiver.client.user() != client.user();
         receiver.client = client.clone();
         if changed {
@@ -346,7 +357,8 @@ impl Model {
         let mut losers = 0;
         for id in self.matching(identity) {
             let instance = self.instance_of(id);
-            let lost: Vec<Key> = self.keys_of(&instance).into_iter().filter(|key| key.0 == *channel).collect();
+            let lost: Vec<Key> =
+                self.keys_of(&instance).into_iter().filter(|key| key.0 == *channel).collect();
             for key in &lost {
                 self.unbind(&instance, key);
             }
@@ -391,13 +403,16 @@ impl Model {
         let live = self.current(client);
         let authority = live.clone().unwrap_or_else(|| client.clone());
         if live.is_some() {
+            self.changes += 1;
             self.unbind_all(&instance);
             for key in &wanted {
                 self.bind(&instance, key.clone(), authority.user());
             }
         }
-        let claims = |key: &Key| claimed.iter().any(|p| p.key() == *key && p.user.as_ref() == authority.user());
-        let gone: BTreeSet<Key> = claimed.iter().map(Proof::key).filter(|key| !wanted.contains(key)).collect();
+        let claims =
+            |key: &Key| claimed.iter().any(|p| p.key() == *key && p.user.as_ref() == authority.user());
+        let gone: BTreeSet<Key> =
+            claimed.iter().map(Proof::key).filter(|key| !wanted.contains(key)).collect();
         let issued = wanted.iter().filter(|key| !claims(key));
         Changed {
             receipts: issued
@@ -444,9 +459,11 @@ impl Model {
         params: u64,
     ) -> Reached {
         let mut reach = Reached::default();
-        let live: Vec<(String, ReceiverId)> = self.live.iter().map(|(name, id)| (name.clone(), *id)).collect();
+        let live: Vec<(String, ReceiverId)> =
+            self.live.iter().map(|(name, id)| (name.clone(), *id)).collect();
         for (instance, id) in live {
-            let bound = self.bindings.get(&instance).into_iter().flatten().filter(|(key, _)| key.0 == *channel);
+            let bound =
+                self.bindings.get(&instance).into_iter().flatten().filter(|(key, _)| key.0 == *channel);
             let cids: Vec<(Cid, Option<Id>)> = bound.map(|(key, by)| (key.1.clone(), by.clone())).collect();
             let receiver = self.receivers.get_mut(&id).expect("a live instance has a receiver");
             if cids.is_empty() || excluded.iter().any(|identity| is(identity, &receiver.client)) {
@@ -458,6 +475,7 @@ impl Model {
                         receiver.end = Some(End::Overflow);
                         self.live.remove(&instance);
                         self.unbind_all(&instance);
+                        self.changes += 1;
                     }
                     Policy::DropNewest => receiver.lagged += 1,
                     Policy::Reset => {
@@ -487,7 +505,8 @@ impl Model {
         if receiver.told_end {
             return Taken::Closed;
         }
-        let follows = receiver.end.is_some() || receiver.queue.iter().any(|entry| entry.clone().told().is_some());
+        let follows =
+            receiver.end.is_some() || receiver.queue.iter().any(|entry| entry.clone().told().is_some());
         if receiver.lagged > 0 && (follows || eager_lag) {
             return Taken::Event(Said::Lagged(std::mem::take(&mut receiver.lagged)));
         }
@@ -536,6 +555,11 @@ impl Model {
         members
     }
 
+    /// Grows whenever one of the answers above may be another than before.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     pub(crate) fn connections(&self) -> u64 {
         self.live.len() as u64
     }
@@ -552,7 +576,8 @@ impl Model {
     /// Channels with a binding or a revocation: counting all revocations, or those that rule R4 still needs.
     pub(crate) fn channels(&self, standing_only: bool) -> u64 {
         let bound = self.bindings.values().flatten().map(|(key, _)| &key.0);
-        let remembered = self.revocations.iter().filter(|(_, revoked)| !standing_only || self.stands(revoked));
+        let remembered =
+            self.revocations.iter().filter(|(_, revoked)| !standing_only || self.stands(revoked));
         bound.chain(remembered.map(|(key, _)| &key.0)).collect::<BTreeSet<_>>().len() as u64
     }
 
@@ -597,11 +622,14 @@ impl Model {
         let bound = self.bindings.entry(instance.to_string()).or_default();
         let new = !bound.contains_key(&key);
         bound.entry(key).or_insert_with(|| by.cloned());
+        self.changes += u64::from(new);
         new
     }
 
     fn unbind(&mut self, instance: &str, key: &Key) -> bool {
-        self.bindings.get_mut(instance).is_some_and(|bound| bound.remove(key).is_some())
+        let held = self.bindings.get_mut(instance).is_some_and(|bound| bound.remove(key).is_some());
+        self.changes += u64::from(held);
+        held
     }
 
     fn unbind_all(&mut self, instance: &str) {

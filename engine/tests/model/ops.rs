@@ -143,30 +143,98 @@ impl Receipts {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    Broadcast { room: Room, excluded: Vec<Identity>, hot: bool },
-    Subscribe { who: Who, room: Room, part: Part },
-    Unsubscribe { who: Who, room: Room, part: Part },
-    UnsubscribeAll { who: Who, room: Room },
-    Connect { tab: Tab, login: Login },
-    Reconnect { tab: Tab, login: Login, receipts: Receipts },
-    Disconnect { tab: Tab },
+    Broadcast {
+        room: Room,
+        excluded: Vec<Identity>,
+        hot: bool,
+    },
+    Subscribe {
+        who: Who,
+        room: Room,
+        part: Part,
+    },
+    Unsubscribe {
+        who: Who,
+        room: Room,
+        part: Part,
+    },
+    UnsubscribeAll {
+        who: Who,
+        room: Room,
+    },
+    Connect {
+        tab: Tab,
+        login: Login,
+    },
+    Reconnect {
+        tab: Tab,
+        login: Login,
+        receipts: Receipts,
+    },
+    Disconnect {
+        tab: Tab,
+    },
     /// The receiving half is dropped.
-    Hangup { tab: Tab },
+    Hangup {
+        tab: Tab,
+    },
     /// A receiving half that was superseded or closed before is dropped.
-    DropOld { tab: Tab },
-    Identify { tab: Tab, login: Login },
-    Take { tab: Tab, events: u8 },
+    DropOld {
+        tab: Tab,
+    },
+    Identify {
+        tab: Tab,
+        login: Login,
+    },
+    Take {
+        tab: Tab,
+        events: u8,
+    },
     /// From a receiving half that was superseded or closed.
-    TakeOld { tab: Tab },
-    Put { tab: Tab, login: Login, room: Room, part: Part },
-    Delete { tab: Tab, login: Login, room: Room, part: Part },
-    Apply { tab: Tab, login: Login, adds: Vec<Key>, drops: Vec<Key> },
-    Transition { tab: Tab, login: Login, bindings: Vec<Key>, claimed: Receipts },
-    Handler { tab: Tab, login: Login, puts: Vec<Key>, deletes: Vec<Key>, posts: Vec<(Room, Vec<Identity>)>, commit: bool },
-    Advance { hours: Hours },
+    TakeOld {
+        tab: Tab,
+    },
+    Put {
+        tab: Tab,
+        login: Login,
+        room: Room,
+        part: Part,
+    },
+    Delete {
+        tab: Tab,
+        login: Login,
+        room: Room,
+        part: Part,
+    },
+    Apply {
+        tab: Tab,
+        login: Login,
+        adds: Vec<Key>,
+        drops: Vec<Key>,
+    },
+    Transition {
+        tab: Tab,
+        login: Login,
+        bindings: Vec<Key>,
+        claimed: Receipts,
+    },
+    Handler {
+        tab: Tab,
+        login: Login,
+        puts: Vec<Key>,
+        deletes: Vec<Key>,
+        posts: Vec<(Room, Vec<Identity>)>,
+        commit: bool,
+    },
+    Advance {
+        hours: Hours,
+    },
     Sweep,
     /// A call with a name beyond the limits of rule V3.
-    Refused { who: Who, room: Room },
+    Refused {
+        who: Who,
+        room: Room,
+    },
 }
 
 impl Op {

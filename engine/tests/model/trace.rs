@@ -36,7 +36,9 @@ fn op_lines(step: usize, op: &Op) -> Vec<String> {
     };
     match op {
         Op::Broadcast { room, excluded, .. } => vec![broadcast(step, room.value(), excluded)],
-        Op::Subscribe { who, room, part } => addressed("subscribe", who.value(), room.value(), Some(part.value())),
+        Op::Subscribe { who, room, part } => {
+            addressed("subscribe", who.value(), room.value(), Some(part.value()))
+        }
         Op::Unsubscribe { who, room, part } => {
             addressed("unsubscribe", who.value(), room.value(), Some(part.value()))
         }
@@ -47,8 +49,12 @@ fn op_lines(step: usize, op: &Op) -> Vec<String> {
         Op::Disconnect { tab } | Op::Hangup { tab } => {
             vec![format!(r#""op":"disconnect","instance":"{}""#, tab.value())]
         }
-        Op::Put { tab, room, part, .. } => vec![deltas(*tab, &[(room.value().clone(), part.value().clone())], &[])],
-        Op::Delete { tab, room, part, .. } => vec![deltas(*tab, &[], &[(room.value().clone(), part.value().clone())])],
+        Op::Put { tab, room, part, .. } => {
+            vec![deltas(*tab, &[(room.value().clone(), part.value().clone())], &[])]
+        }
+        Op::Delete { tab, room, part, .. } => {
+            vec![deltas(*tab, &[], &[(room.value().clone(), part.value().clone())])]
+        }
         Op::Apply { tab, adds, drops, .. } => vec![deltas(*tab, adds, drops)],
         Op::Transition { tab, bindings, .. } => {
             vec![format!(r#""op":"transition","instance":"{}","bindings":{}"#, tab.value(), keys(bindings))]

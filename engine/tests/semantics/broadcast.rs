@@ -76,14 +76,20 @@ fn b2_an_excluded_connection_does_not_receive() {
     assert_eq!(heard(&[Identity::session("s1")]), [1, 3]);
     assert_eq!(heard(&[Identity::instance("7")]), [0, 1, 2]);
     assert_eq!(heard(&[Identity::instance("i1"), Identity::user(7), Identity::session("s1")]), [3]);
-    assert_eq!(heard(&[Identity::user(99), Identity::session(7), Identity::instance("nobody")]), [0, 1, 2, 3]);
+    assert_eq!(
+        heard(&[Identity::user(99), Identity::session(7), Identity::instance("nobody")]),
+        [0, 1, 2, 3]
+    );
 }
 
 /// B3
 #[test]
 fn b3_the_publisher_waits_for_nobody_and_learns_whom_it_reached() {
-    let realtime: Realtime<u64> =
-        Realtime::builder().queue_capacity(2).overflow(Overflow::DropNewest).build().expect("the settings are valid");
+    let realtime: Realtime<u64> = Realtime::builder()
+        .queue_capacity(2)
+        .overflow(Overflow::DropNewest)
+        .build()
+        .expect("the settings are valid");
     let mut slow = connect(&realtime, &tab("slow"));
     let mut quick = connect(&realtime, &tab("quick"));
     for instance in ["slow", "quick"] {

@@ -3,7 +3,8 @@
 use holocast::{Client, Identity, TryRecvError};
 
 use crate::support::{
-    assert_balanced, bound, broadcast, connect, engine, key, lobby, receipts, room, seen, shown, subscribe, tab, tab_of,
+    assert_balanced, bound, broadcast, connect, engine, key, lobby, receipts, room, seen, shown, subscribe,
+    tab, tab_of,
 };
 
 /// C1
@@ -60,7 +61,10 @@ fn c3_the_newest_connection_supersedes_and_inherits_bindings_and_what_was_queued
     broadcast(&realtime, &lobby(), 1);
     broadcast(&realtime, &lobby(), 2);
     broadcast(&realtime, &lobby(), 3);
-    assert_eq!(old.try_recv().map(|event| crate::support::line(&event)), Ok(":lobby add 1 for page".to_string()));
+    assert_eq!(
+        old.try_recv().map(|event| crate::support::line(&event)),
+        Ok(":lobby add 1 for page".to_string())
+    );
 
     let mut new = realtime.reconnect(&tab_of("i1", 7), &presented).expect("names are short");
     assert!(new.superseded);
@@ -156,7 +160,10 @@ fn c5_a_change_of_user_drops_and_withholds_what_another_user_authorized() {
         ":lobby add 4 for anonymous",
     ];
     assert_eq!(seen(&mut one), expected);
-    assert_eq!((realtime.stats().withheld, bound(&realtime, "i1")), (1, vec![":lobby anonymous".to_string()]));
+    assert_eq!(
+        (realtime.stats().withheld, bound(&realtime, "i1")),
+        (1, vec![":lobby anonymous".to_string()])
+    );
     realtime.identify(&tab_of("i1", 9)).expect("names are short");
     assert_eq!(seen(&mut one), [""; 0], "nothing dropped, nothing said");
     assert_eq!(realtime.identify(&tab("i2")), Ok(false), "not live");

@@ -13,8 +13,11 @@ use crate::support::{assert_balanced, bound, broadcast, connect, line, lobby, ro
 
 /// An engine with small queues, and one tab that is bound to the room.
 fn small(capacity: usize, overflow: Overflow) -> (Realtime<u64>, Connection<u64>) {
-    let realtime: Realtime<u64> =
-        Realtime::builder().queue_capacity(capacity).overflow(overflow).build().expect("the settings are valid");
+    let realtime: Realtime<u64> = Realtime::builder()
+        .queue_capacity(capacity)
+        .overflow(overflow)
+        .build()
+        .expect("the settings are valid");
     let mut one = connect(&realtime, &tab("i1"));
     subscribe(&realtime, &Identity::instance("i1"), &room(), "page");
     seen(&mut one);
@@ -114,12 +117,8 @@ fn q2_reset_releases_what_is_queued_in_favour_of_the_new() {
     assert_eq!(all(&realtime, 1..=2), [(1, 0); 2]);
     subscribe(&realtime, &Identity::instance("i1"), &lobby(), "page");
     assert_eq!(all(&realtime, 3..=4), [(1, 0); 2]);
-    let expected = [
-        "lagged 2",
-        "subscribed :lobby page",
-        "{:room, 42} add 3 for page",
-        "{:room, 42} add 4 for page",
-    ];
+    let expected =
+        ["lagged 2", "subscribed :lobby page", "{:room, 42} add 3 for page", "{:room, 42} add 4 for page"];
     assert_eq!(seen(&mut one), expected);
     assert_eq!((realtime.stats().released, realtime.stats().refused), (2, 0));
     assert_balanced(&realtime);
@@ -203,6 +202,7 @@ fn q5_a_connection_is_a_stream_that_ends_after_closed() {
     let first = one.next().now_or_never().flatten().map(|event| line(&event));
     assert_eq!(first.as_deref(), Some("{:room, 42} add 1 for page"));
     realtime.disconnect("i1");
-    let rest: Vec<_> = one.map(|event| line(&event)).collect::<Vec<_>>().now_or_never().expect("it has ended");
+    let rest: Vec<_> =
+        one.map(|event| line(&event)).collect::<Vec<_>>().now_or_never().expect("it has ended");
     assert_eq!(rest, ["closed disconnected"]);
 }

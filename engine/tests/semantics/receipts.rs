@@ -2,7 +2,9 @@
 
 use holocast::{Channel, Client, Connection, Identity, Realtime, Receipt, ReceiptError, SigningKey};
 
-use crate::support::{Clock, HOUR_MS, bound, connect, engine, lobby, receipts, room, shown, subscribe, tab, tab_of, timed};
+use crate::support::{
+    Clock, HOUR_MS, bound, connect, engine, lobby, receipts, room, shown, subscribe, tab, tab_of, timed,
+};
 
 /// R1
 #[test]
@@ -47,7 +49,10 @@ fn r2_a_receipt_is_for_its_instance_and_its_user_and_lives_72_hours() {
     assert!(!restores(&tab_of("i1", 7), &tab_of("i1", 8), untouched), "another user");
     assert!(!restores(&tab_of("i1", 7), &tab("i1"), untouched), "logged out");
     assert!(!restores(&tab_of("i1", 7), &tab("i1").with_user("7"), untouched), "user \"7\" is not user 7");
-    assert!(restores(&tab("i1"), &tab("i1"), |_, clock| clock.advance(72 * HOUR_MS)), "no older than its lifetime");
+    assert!(
+        restores(&tab("i1"), &tab("i1"), |_, clock| clock.advance(72 * HOUR_MS)),
+        "no older than its lifetime"
+    );
     assert!(!restores(&tab("i1"), &tab("i1"), |_, clock| clock.advance(72 * HOUR_MS + 1)));
 }
 
@@ -137,7 +142,11 @@ fn r4_a_revocation_is_kept_for_the_lifetime_and_then_given_back() {
     clock.advance(HOUR_MS);
     realtime.unsubscribe_all(&nobody, &lobby()).expect("names are short");
     clock.advance(71 * HOUR_MS);
-    assert_eq!((realtime.sweep(), realtime.stats().revocations), (0, 2), "a receipt of that age is still valid");
+    assert_eq!(
+        (realtime.sweep(), realtime.stats().revocations),
+        (0, 2),
+        "a receipt of that age is still valid"
+    );
     clock.advance(1);
     assert_eq!((realtime.sweep(), realtime.stats().revocations), (1, 1));
     assert_eq!(realtime.stats().channels, 1, "and with it the channel");
@@ -171,7 +180,11 @@ fn r4_expiry_needs_no_background_thread_and_no_sweep() {
         clock.advance(HOUR_MS);
     }
     let stats = realtime.stats();
-    assert!(stats.revocations < 1_000 && stats.channels < 1_000, "146 are young enough, {} are kept", stats.revocations);
+    assert!(
+        stats.revocations < 1_000 && stats.channels < 1_000,
+        "146 are young enough, {} are kept",
+        stats.revocations
+    );
 }
 
 fn signing(seed: u8) -> SigningKey {

@@ -247,7 +247,11 @@ fn s8_transition_replaces_all_bindings_and_returns_what_the_client_lacks_and_wha
     assert_eq!(shown(&transition.receipts), expected, "not claimed, or claimed under another authorization");
     assert_eq!(transition.gone, [key(room(), "layout")]);
     assert_eq!(bound(&realtime, "i1"), [":lobby page by 7", "{:doc, 1} page by 7", "{:room, 42} page by 7"]);
-    assert_eq!((realtime.stats().revocations, seen(&mut one)), (0, vec![]), "nothing is revoked, nothing is sent");
+    assert_eq!(
+        (realtime.stats().revocations, seen(&mut one)),
+        (0, vec![]),
+        "nothing is revoked, nothing is sent"
+    );
 
     let absent = realtime.transition(&tab_of("i2", 8), &next[..1], &[]).expect("names are short");
     assert_eq!(shown(&absent.receipts), ["{:room, 42} page by 8"]);
@@ -272,15 +276,22 @@ fn s9_a_handler_does_nothing_before_commit_and_then_subscriptions_first_and_broa
     handler.broadcast_action_except(&others, &room(), "second", 2).expect("names are short");
     let own = [Identity::session("s2"), Identity::session("s1")];
     handler.broadcast_action_except(&own, &room(), "third", 3).expect("names are short");
-    assert!(realtime.bindings_of("i1").is_empty() && seen(&mut other).is_empty(), "nothing before the commit");
+    assert!(
+        realtime.bindings_of("i1").is_empty() && seen(&mut other).is_empty(),
+        "nothing before the commit"
+    );
     let committed = handler.commit().expect("names are short");
 
     assert_eq!(shown(&committed.receipts), ["{:room, 42} layout by 7", "{:room, 42} page by 7"]);
     let echo = |echo: &holocast::Echo<u64>| format!("{} {} for {}", echo.action(), echo.params(), echo.cid());
     let echoes: Vec<String> = committed.echoes.iter().map(echo).collect();
-    assert_eq!(echoes, ["first 1 for layout", "first 1 for page", "second 2 for layout", "second 2 for page"]);
+    assert_eq!(
+        echoes,
+        ["first 1 for layout", "first 1 for page", "second 2 for layout", "second 2 for page"]
+    );
     assert_eq!(seen(&mut origin), [""; 0], "the originator is excluded from its own broadcasts");
-    let heard = ["{:room, 42} first 1 for page", "{:room, 42} second 2 for page", "{:room, 42} third 3 for page"];
+    let heard =
+        ["{:room, 42} first 1 for page", "{:room, 42} second 2 for page", "{:room, 42} third 3 for page"];
     assert_eq!(seen(&mut other), heard);
 }
 

@@ -62,7 +62,12 @@ pub(crate) fn connect(realtime: &Realtime<u64>, client: &Client) -> Connection<u
     realtime.connect(client).expect("names are short").connection
 }
 
-pub(crate) fn subscribe(realtime: &Realtime<u64>, identity: &Identity, channel: &Channel, cid: &str) -> usize {
+pub(crate) fn subscribe(
+    realtime: &Realtime<u64>,
+    identity: &Identity,
+    channel: &Channel,
+    cid: &str,
+) -> usize {
     realtime.subscribe(identity, channel, cid).expect("names are short")
 }
 
@@ -87,13 +92,20 @@ pub(crate) fn line(event: &Event<u64>) -> String {
     match event {
         Event::Broadcast(delivery) => {
             let cids: Vec<&str> = delivery.cids().map(AsRef::as_ref).collect();
-            format!("{} {} {} for {}", delivery.channel(), delivery.action(), delivery.params(), cids.join(" "))
+            format!(
+                "{} {} {} for {}",
+                delivery.channel(),
+                delivery.action(),
+                delivery.params(),
+                cids.join(" ")
+            )
         }
         Event::Subscribed(receipt) => {
             format!("subscribed {} {}{}", receipt.channel(), receipt.cid(), authority(receipt))
         }
         Event::Unsubscribed(keys) => {
-            let mut keys: Vec<String> = keys.iter().map(|(channel, cid)| format!("{channel} {cid}")).collect();
+            let mut keys: Vec<String> =
+                keys.iter().map(|(channel, cid)| format!("{channel} {cid}")).collect();
             keys.sort();
             format!("unsubscribed {}", keys.join(", "))
         }
@@ -118,7 +130,8 @@ pub(crate) fn shown(receipts: &[Receipt]) -> Vec<String> {
 /// The bindings of an instance as `channel cid by user`, in the order of these lines.
 pub(crate) fn bound(realtime: &Realtime<u64>, instance: &str) -> Vec<String> {
     let bindings = realtime.bindings_of(instance);
-    let by = |user: &Option<holocast::Id>| user.as_ref().map(|user| format!(" by {user}")).unwrap_or_default();
+    let by =
+        |user: &Option<holocast::Id>| user.as_ref().map(|user| format!(" by {user}")).unwrap_or_default();
     let mut lines: Vec<String> =
         bindings.iter().map(|held| format!("{} {}{}", held.channel, held.cid, by(&held.user))).collect();
     lines.sort();

@@ -16,13 +16,24 @@ fn v1_whatever_is_no_channel_is_an_error_that_names_the_offending_element() {
         Channel::tagged("room", Vec::<i64>::new()),
         Err(ChannelError::NoElements { tag }) if tag == *"room"
     ));
-    for text in ["{:room}", "{}", "{42, 1}", "{:room, 1.5}", "{:room, {:a, 1}}", "42", "", ":", "{:room, 9223372036854775808}"] {
+    for text in [
+        "{:room}",
+        "{}",
+        "{42, 1}",
+        "{:room, 1.5}",
+        "{:room, {:a, 1}}",
+        "42",
+        "",
+        ":",
+        "{:room, 9223372036854775808}",
+    ] {
         assert!(text.parse::<Channel>().is_err(), "{text}");
     }
     let error = "{:room, 42, 1.5}".parse::<Channel>().expect_err("a float is no element");
     assert!(matches!(&error, ChannelError::BadElement { index: 2, .. }), "{error:?}");
     assert!(error.to_string().contains("element 2") && error.to_string().contains("1.5"), "{error}");
-    let good = "{:doc, \"abc\", :v2, -7}".parse::<Channel>().expect("an atom, a string, an atom and an integer");
+    let good =
+        "{:doc, \"abc\", :v2, -7}".parse::<Channel>().expect("an atom, a string, an atom and an integer");
     assert_eq!(good, channel!("doc", "abc", Element::atom("v2"), -7));
 }
 
@@ -30,12 +41,24 @@ fn v1_whatever_is_no_channel_is_an_error_that_names_the_offending_element() {
 #[cfg(feature = "serde")]
 #[test]
 fn v1_json_that_is_no_channel_is_an_error_that_names_the_offending_element() {
-    for json in ["null", "7", "true", "[]", "[\"room\"]", "[42,1]", "[\"room\",1.5]", "[\"room\",null]", "[\"room\",[1]]", "{}"] {
+    for json in [
+        "null",
+        "7",
+        "true",
+        "[]",
+        "[\"room\"]",
+        "[42,1]",
+        "[\"room\",1.5]",
+        "[\"room\",null]",
+        "[\"room\",[1]]",
+        "{}",
+    ] {
         assert!(serde_json::from_str::<Channel>(json).is_err(), "{json}");
     }
     let error = serde_json::from_str::<Channel>("[\"room\",42,1.5]").expect_err("a float is no element");
     assert!(error.to_string().contains("element 2"), "{error}");
-    let good: Channel = serde_json::from_str("[\"doc\",\"abc\",{\"atom\":\"v2\"}]").expect("the form of section 8");
+    let good: Channel =
+        serde_json::from_str("[\"doc\",\"abc\",{\"atom\":\"v2\"}]").expect("the form of section 8");
     assert_eq!(good, channel!("doc", "abc", Element::atom("v2")));
 }
 
@@ -111,12 +134,20 @@ fn v3_names_are_bounded_and_longer_ones_are_a_typed_error() {
     assert_eq!(on(channel!("room", "s".repeat(1024))), Ok(1));
     let error = ChannelError::StringTooLong { index: 1, bytes: 1025, limit: 1024 };
     assert_eq!(on(channel!("room", "s".repeat(1025))), Err(Error::Channel(error)));
-    let wide = |elements: usize| Channel::tagged("t", vec![1_i64; elements - 1]).expect("there is an element");
+    let wide =
+        |elements: usize| Channel::tagged("t", vec![1_i64; elements - 1]).expect("there is an element");
     assert_eq!(on(wide(16)), Ok(1));
     let error = ChannelError::TooManyElements { elements: 17, limit: 16 };
     assert_eq!(on(wide(17)), Err(Error::Channel(error)));
-    for client in [Client::new("x".repeat(1025)), tab("x").with_session("x".repeat(1025)), tab("x").with_user("x".repeat(1025))] {
-        assert!(matches!(realtime.connect(&client), Err(Error::Name(NameError::TooLong { bytes: 1025, .. }))));
+    for client in [
+        Client::new("x".repeat(1025)),
+        tab("x").with_session("x".repeat(1025)),
+        tab("x").with_user("x".repeat(1025)),
+    ] {
+        assert!(matches!(
+            realtime.connect(&client),
+            Err(Error::Name(NameError::TooLong { bytes: 1025, .. }))
+        ));
     }
     let narrow = Limits { atom_bytes: 4, string_bytes: 4, tuple_elements: 2 };
     let realtime: Realtime<u64> = Realtime::builder().limits(narrow).build().expect("the settings are valid");
@@ -140,7 +171,9 @@ fn v3_names_from_outside_grow_no_table_that_is_not_given_back() {
     }
     assert_eq!((realtime.stats().channels, realtime.stats().connections), (0, 0));
     for n in 0..1_000 {
-        realtime.unsubscribe(&nobody, &Channel::atom(format!("from_outside_{n}")), "page").expect("names are short");
+        realtime
+            .unsubscribe(&nobody, &Channel::atom(format!("from_outside_{n}")), "page")
+            .expect("names are short");
     }
     clock.advance(73 * HOUR_MS);
     realtime.sweep();
@@ -161,7 +194,8 @@ fn v4_params_are_shared_by_all_receivers_and_dropped_once() {
     let realtime: Realtime<Opaque> = Realtime::new();
     let mut tabs = Vec::new();
     for n in 0..100 {
-        let connected = realtime.connect(&Client::new(format!("i{n}")).with_user(7)).expect("names are short");
+        let connected =
+            realtime.connect(&Client::new(format!("i{n}")).with_user(7)).expect("names are short");
         tabs.push(connected.connection);
     }
     realtime.subscribe(&Identity::user(7), &room(), "page").expect("names are short");

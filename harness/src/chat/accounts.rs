@@ -85,10 +85,12 @@ impl Accounts {
             self.faults.push(format!("{when}: {taken} taken, but the receivers got {received}"));
         }
         if accepted != self.reached {
-            self.faults.push(format!("{when}: {accepted} accepted, but the broadcasts reached {}", self.reached));
+            self.faults
+                .push(format!("{when}: {accepted} accepted, but the broadcasts reached {}", self.reached));
         }
         if refused != self.refused {
-            self.faults.push(format!("{when}: {refused} refused, but the broadcasts returned {}", self.refused));
+            self.faults
+                .push(format!("{when}: {refused} refused, but the broadcasts returned {}", self.refused));
         }
     }
 
@@ -98,7 +100,11 @@ impl Accounts {
         const GRACE: Duration = Duration::from_secs(2);
 
         let stats = world.engine.stats();
-        for (what, left) in [("connections", stats.connections), ("bindings", stats.bindings), ("queued messages", stats.queued)] {
+        for (what, left) in [
+            ("connections", stats.connections),
+            ("bindings", stats.bindings),
+            ("queued messages", stats.queued),
+        ] {
             if left > 0 {
                 self.faults.push(format!("all ended: {left} {what} are left"));
             }
@@ -146,14 +152,20 @@ mod tests {
         accounts.balance(&rest);
         assert_eq!(accounts.first_fault(), None);
         for (wrong, fault) in [
-            (Rest { taken: 3, received: 3, ..rest.clone() }, "10 accepted, but 3 taken + 3 queued + 2 released + 1 withheld = 9"),
+            (
+                Rest { taken: 3, received: 3, ..rest.clone() },
+                "10 accepted, but 3 taken + 3 queued + 2 released + 1 withheld = 9",
+            ),
             (Rest { received: 5, ..rest.clone() }, "4 taken, but the receivers got 5"),
             (Rest { accepted: 9, queued: 2, ..rest.clone() }, "9 accepted, but the broadcasts reached 10"),
             (Rest { refused: 0, ..rest.clone() }, "0 refused, but the broadcasts returned 1"),
         ] {
             let (mut accounts, _) = balanced();
             accounts.balance(&wrong);
-            assert_eq!(accounts.first_fault(), Some(format!("the accounting does not balance: now: {fault}")));
+            assert_eq!(
+                accounts.first_fault(),
+                Some(format!("the accounting does not balance: now: {fault}"))
+            );
         }
     }
 }

@@ -52,8 +52,14 @@ pub fn measure(args: &ChatArgs) -> Result<Report, Failure> {
     // Everybody has joined; nobody has written yet.
     let settled = Barrier::new(args.threads as usize + 1);
     let (published, mut receivers, wall) = thread::scope(|scope| {
-        let receivers: Vec<_> =
-            (0..args.receivers as usize).map(|index| scope.spawn({ let world = &world; move || Receiver::new(world, index).run() })).collect();
+        let receivers: Vec<_> = (0..args.receivers as usize)
+            .map(|index| {
+                scope.spawn({
+                    let world = &world;
+                    move || Receiver::new(world, index).run()
+                })
+            })
+            .collect();
         let publishers: Vec<_> = (0..args.threads)
             .map(|index| {
                 let (world, settled) = (&world, &settled);
@@ -61,7 +67,9 @@ pub fn measure(args: &ChatArgs) -> Result<Report, Failure> {
                     let mut publisher = Publisher::new(world, args, index);
                     let ready = publisher.settle();
                     settled.wait();
-                    ready.and_then(|()| publisher.run())
+                    let published = ready.and_then(|()| publisher.run());
+                    world.publisher_done();
+                    published
                 })
             })
             .collect();
@@ -73,8 +81,6 @@ pub fn measure(args: &ChatArgs) -> Result<Report, Failure> {
         }
         let wall = started.elapsed();
         let published: Vec<Result<Counts, Failure>> = publishers.into_iter().map(joined).collect();
-        // The receivers stop as they are: what is queued then is part of the accounting.
-        world.stop_receivers();
         let receivers: Vec<Receiver<'_>> = receivers.into_iter().map(joined).collect();
         (published, receivers, wall)
     });

@@ -34,7 +34,11 @@ pub(super) struct Tab {
 impl Person {
     /// The address of all their tabs: the user, or the session while anonymous.
     pub(super) fn identity(&self) -> Identity {
-        if self.logged_in { Identity::User(self.user.clone()) } else { Identity::Session(self.session.clone()) }
+        if self.logged_in {
+            Identity::User(self.user.clone())
+        } else {
+            Identity::Session(self.session.clone())
+        }
     }
 
     /// One of their tabs, as it would introduce itself now.

@@ -63,7 +63,17 @@ pub(super) struct Counts {
 
 impl Counts {
     pub(super) fn operations(&self) -> u64 {
-        let Counts { connects, reconnects, disconnects, identifies, subscribes, unsubscribes, kicks, messages, .. } = self;
+        let Counts {
+            connects,
+            reconnects,
+            disconnects,
+            identifies,
+            subscribes,
+            unsubscribes,
+            kicks,
+            messages,
+            ..
+        } = self;
         connects + reconnects + disconnects + identifies + subscribes + unsubscribes + kicks + messages
     }
 }
@@ -112,7 +122,8 @@ impl<'w> Publisher<'w> {
         Publisher {
             world,
             rng,
-            popularity: Zipf::new(f64::from(args.rooms), ZIPF).expect("there is a room, and the exponent is not negative"),
+            popularity: Zipf::new(f64::from(args.rooms), ZIPF)
+                .expect("there is a room, and the exponent is not negative"),
             tabs: people.iter().map(|person| person.tabs.len()).sum(),
             people,
             away: Vec::new(),
@@ -134,7 +145,8 @@ impl<'w> Publisher<'w> {
             while self.people[person].rooms.len() < self.people[person].wanted_rooms {
                 self.join(person)?;
                 // Someone may want more rooms than there are.
-                self.people[person].wanted_rooms = self.people[person].wanted_rooms.min(self.world.rooms.len());
+                self.people[person].wanted_rooms =
+                    self.people[person].wanted_rooms.min(self.world.rooms.len());
             }
         }
         self.counts = Counts::default();
@@ -204,7 +216,11 @@ impl<'w> Publisher<'w> {
         }
         let author = [Identity::Instance(person.tabs[tab].instance.clone())];
         let message = Message::new(self.on_the_way);
-        let reach = self.world.engine.broadcast_action_except(&author, &self.world.rooms[room], "message", message).map_err(refused)?;
+        let reach = self
+            .world
+            .engine
+            .broadcast_action_except(&author, &self.world.rooms[room], "message", message)
+            .map_err(refused)?;
         self.counts.messages += 1;
         self.counts.reached += reach.reached as u64;
         self.counts.refused += reach.refused as u64;
@@ -250,7 +266,10 @@ impl<'w> Publisher<'w> {
         }
         let at = self.rng.random_range(0..self.people[person].rooms.len());
         let room = self.people[person].rooms[at];
-        self.world.engine.unsubscribe_all(&self.people[person].identity(), &self.world.rooms[room]).map_err(refused)?;
+        self.world
+            .engine
+            .unsubscribe_all(&self.people[person].identity(), &self.world.rooms[room])
+            .map_err(refused)?;
         self.counts.kicks += 1;
         if self.rng.random() {
             self.grant(person, room)
@@ -322,7 +341,7 @@ impl<'w> Publisher<'w> {
             self.world.engine.connect(&client)
         }
         .map_err(refused)?;
-        self.world.wallet(entry.number).keep(connected.receipts);
+        self.world.wallet(entry.number).keep_newest(connected.receipts);
         self.world.hand_over(entry.number, connected.connection);
         Ok(())
     }

@@ -33,8 +33,17 @@ pub(super) struct Received {
 
 impl Default for Received {
     fn default() -> Self {
-        let latency_ns = Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 3).expect("the bounds are in order");
-        Received { deliveries: 0, subscribed: 0, unsubscribed: 0, superseded: 0, disconnected: 0, overflowed: 0, latency_ns }
+        let latency_ns =
+            Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 3).expect("the bounds are in order");
+        Received {
+            deliveries: 0,
+            subscribed: 0,
+            unsubscribed: 0,
+            superseded: 0,
+            disconnected: 0,
+            overflowed: 0,
+            latency_ns,
+        }
     }
 }
 
@@ -74,6 +83,9 @@ impl<'w> Receiver<'w> {
                 ready.wait(NAP);
             }
             for &tab in &woken {
+                if self.world.is_stopped() {
+                    break;
+                }
                 self.drain(tab);
             }
         }
@@ -137,7 +149,7 @@ impl Received {
             }
             Event::Subscribed(receipt) => {
                 self.subscribed += 1;
-                world.wallet(tab).keep([receipt]);
+                world.wallet(tab).keep_newest([receipt]);
             }
             Event::Unsubscribed(keys) => {
                 self.unsubscribed += 1;

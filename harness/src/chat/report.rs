@@ -82,7 +82,13 @@ pub struct Latency {
 }
 
 impl Report {
-    pub(super) fn new(args: &ChatArgs, counts: &Counts, received: &Received, accounts: Accounts, wall: Duration) -> Self {
+    pub(super) fn new(
+        args: &ChatArgs,
+        counts: &Counts,
+        received: &Received,
+        accounts: Accounts,
+        wall: Duration,
+    ) -> Self {
         let seconds = wall.as_secs_f64().max(1e-9);
         let latency = &received.latency_ns;
         Report {
@@ -113,7 +119,9 @@ impl Report {
             latency: Latency {
                 mean_ns: latency.mean(),
                 max_ns: latency.max(),
-                quantiles_ns: QUANTILES.map(|percent| (percent, latency.value_at_percentile(percent))).to_vec(),
+                quantiles_ns: QUANTILES
+                    .map(|percent| (percent, latency.value_at_percentile(percent)))
+                    .to_vec(),
             },
             accounts,
         }
@@ -151,7 +159,10 @@ impl Report {
     fn text(&self, out: &mut impl Write, path: &Path) -> io::Result<()> {
         let Workload { threads, receivers, users, rooms, window, seed } = &self.workload;
         writeln!(out, "holocast {} chat, {} with {} cores", self.version, self.platform, self.cores)?;
-        writeln!(out, "{users} people, {rooms} rooms, {threads} publishers with {window} messages on the way each, {receivers} receivers, seed {seed}")?;
+        writeln!(
+            out,
+            "{users} people, {rooms} rooms, {threads} publishers with {window} messages on the way each, {receivers} receivers, seed {seed}"
+        )?;
         writeln!(out)?;
         let counts = &self.operations_by_kind;
         writeln!(out, "{:<14}{:>14}{:>14}", "", "in all", "per second")?;
@@ -178,7 +189,11 @@ impl Report {
         writeln!(out, "  max {:.1}", self.latency.max_ns as f64 / 1e3)?;
         writeln!(out)?;
         writeln!(out, "accounting of messages (rule B5)")?;
-        writeln!(out, "{:>31}{:>12}   ={:>12}   +{:>8}   +{:>10}   +{:>9}", "", "accepted", "taken", "queued", "released", "withheld")?;
+        writeln!(
+            out,
+            "{:>31}{:>12}   ={:>12}   +{:>8}   +{:>10}   +{:>9}",
+            "", "accepted", "taken", "queued", "released", "withheld"
+        )?;
         for rest in &self.accounts.rests {
             writeln!(
                 out,
@@ -187,7 +202,11 @@ impl Report {
             )?;
         }
         if self.events.overflowed > 0 || self.accounts.refused > 0 {
-            writeln!(out, "  {} refused; {} connections closed with a full queue", self.accounts.refused, self.events.overflowed)?;
+            writeln!(
+                out,
+                "  {} refused; {} connections closed with a full queue",
+                self.accounts.refused, self.events.overflowed
+            )?;
         }
         match self.accounts.faults.as_slice() {
             [] => writeln!(out, "  balances; the receivers got exactly what was taken, and nothing is left")?,

@@ -1,6 +1,6 @@
 //! What all threads of the workload share: the engine, the rooms, and one desk for each receiver.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use holocast::{Channel, Connection, Realtime, Text};
@@ -28,6 +28,7 @@ pub(super) struct World {
     desks: Vec<Desk>,
     /// By publisher.
     pub(super) on_the_way: Vec<OnTheWay>,
+    publishing: AtomicU32,
     stopped: AtomicBool,
 }
 
@@ -39,8 +40,9 @@ pub(super) struct Desk {
 
 impl World {
     pub(super) fn new(args: &ChatArgs) -> Result<Self, Failure> {
-        let engine =
-            Realtime::builder().build().map_err(|error| Failure::Broken(format!("the engine refuses its configuration: {error}")))?;
+        let engine = Realtime::builder()
+            .build()
+            .map_err(|error| Failure::Broken(format!("the engine refuses its configuration: {error}")))?;
         let mut rng = Pcg64Mcg::seed_from_u64(args.seed);
         let mut numbers: Vec<u32> = (0..args.rooms).collect();
         numbers.shuffle(&mut rng);
@@ -55,6 +57,7 @@ impl World {
             instances,
             desks: (0..args.receivers).map(|_| desk()).collect(),
             on_the_way: (0..args.threads).map(|_| OnTheWay::default()).collect(),
+            publishing: AtomicU32::new(args.threads),
             stopped: AtomicBool::new(false),
         })
     }
@@ -79,7 +82,12 @@ impl World {
         locked(&self.wallets[tab])
     }
 
-    pub(super) fn stop_receivers(&self) {
+    /// A publisher is done. After the last one the receivers stop as they are: what is queued then is part of the accounting.
+    pub(super) fn publisher_done(&self) {
+        // AcqRel: whoever is last comes after all the others.
+        if self.publishing.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
         // Relaxed: the nudge's lock orders it.
         self.stopped.store(true, Ordering::Relaxed);
         for desk in &self.desks {
@@ -88,7 +96,7 @@ impl World {
     }
 
     pub(super) fn is_stopped(&self) -> bool {
-        // Relaxed: as in `stop_receivers`.
+        // Relaxed: as in `publisher_done`.
         self.stopped.load(Ordering::Relaxed)
     }
 

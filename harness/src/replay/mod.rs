@@ -22,7 +22,12 @@ use crate::trace::{Lines, Op};
 /// # Errors
 ///
 /// A line is no operation or can't be read, an event can't be written, or the engine broke a rule.
-pub fn replay<R: BufRead, W: Write>(name: &str, reader: R, out: Option<W>, mut tick: impl FnMut()) -> Result<Summary, Failure> {
+pub fn replay<R: BufRead, W: Write>(
+    name: &str,
+    reader: R,
+    out: Option<W>,
+    mut tick: impl FnMut(),
+) -> Result<Summary, Failure> {
     /// Operations between two ticks.
     const TICK: u64 = 1024;
 

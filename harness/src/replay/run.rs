@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use holocast::{Client, CloseReason, Connection, Error, Event, NameError, Reach, Realtime, Text, TryRecvError};
+use holocast::{
+    Client, CloseReason, Connection, Error, Event, NameError, Reach, Realtime, Text, TryRecvError,
+};
 
 use super::summary::Summary;
 use super::tab::Tab;
@@ -49,7 +51,10 @@ pub struct Replay<W: Write> {
 
 impl<W: Write> std::fmt::Debug for Replay<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Replay").field("op", &self.shown.op).field("tabs", &self.tabs.len()).finish_non_exhaustive()
+        f.debug_struct("Replay")
+            .field("op", &self.shown.op)
+            .field("tabs", &self.tabs.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -81,7 +86,10 @@ impl<W: Write> Replay<W> {
             woken: Vec::new(),
             undrained: 0,
             drained_at: 0,
-            hc: { let e = |n: &str, d: usize| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d); (e("HC_A", LAZY_DELIVERIES), e("HC_B", LAZY_DELIVERIES_PER_TAB)) },
+            hc: {
+                let e = |n: &str, d: usize| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
+                (e("HC_A", LAZY_DELIVERIES), e("HC_B", LAZY_DELIVERIES_PER_TAB))
+            },
             shown: Shown { op: 0, deliveries: 0, writer: out.map(EventWriter::new) },
             started: Instant::now(),
         })
@@ -131,7 +139,10 @@ impl<W: Write> Replay<W> {
                 let index = self.tab(&instance);
                 self.drain(index)?;
                 let tab = &mut self.tabs[index];
-                let moved = self.engine.transition(&tab.client(), &bindings, &tab.wallet.presented()).map_err(refused)?;
+                let moved = self
+                    .engine
+                    .transition(&tab.client(), &bindings, &tab.wallet.presented())
+                    .map_err(refused)?;
                 tab.wallet.forget(&moved.gone);
                 tab.wallet.keep(moved.receipts);
             }

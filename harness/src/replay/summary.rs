@@ -34,7 +34,10 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Summary { operations, deliveries, wall } = self;
         let (wall, rate) = (wall.as_secs_f64(), self.deliveries_per_second());
-        write!(f, "{operations} operations, {deliveries} deliveries, {wall:.3} s, {rate:.0} deliveries per second")
+        write!(
+            f,
+            "{operations} operations, {deliveries} deliveries, {wall:.3} s, {rate:.0} deliveries per second"
+        )
     }
 }
 

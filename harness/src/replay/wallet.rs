@@ -9,13 +9,18 @@ use holocast::{Key, Receipt};
 pub struct Wallet(HashMap<Key, Receipt>);
 
 impl Wallet {
-    /// Keeps receipts in the place of older ones of the same key. Two threads may bring them out of order: the stamp decides.
+    /// Keeps receipts in the place of those of the same key.
     pub fn keep(&mut self, receipts: impl IntoIterator<Item = Receipt>) {
+        let keyed = receipts.into_iter().map(|receipt| (key_of(&receipt), receipt));
+        self.0.extend(keyed);
+    }
+
+    /// Keeps receipts in the place of older ones of the same key: for when two threads bring them, in any order.
+    pub fn keep_newest(&mut self, receipts: impl IntoIterator<Item = Receipt>) {
         for receipt in receipts {
-            let key = (receipt.channel().clone(), receipt.cid().clone());
-            match self.0.get(&key) {
-                Some(kept) if kept.stamp() > receipt.stamp() => {}
-                _ => _ = self.0.insert(key, receipt),
+            let key = key_of(&receipt);
+            if self.0.get(&key).is_none_or(|kept| kept.stamp() <= receipt.stamp()) {
+                self.0.insert(key, receipt);
             }
         }
     }
@@ -36,4 +41,8 @@ impl Wallet {
     pub fn presented(&self) -> Vec<Receipt> {
         self.0.values().cloned().collect()
     }
+}
+
+fn key_of(receipt: &Receipt) -> Key {
+    (receipt.channel().clone(), receipt.cid().clone())
 }

@@ -14,7 +14,8 @@ use super::json::{Params, compact};
 
 /// Every field of any operation but `op` itself.
 const NAMES: [&str; 13] = [
-    "op", "instance", "session", "user", "identity", "channel", "cid", "excluded", "action", "params", "bindings", "adds", "drops",
+    "op", "instance", "session", "user", "identity", "channel", "cid", "excluded", "action", "params",
+    "bindings", "adds", "drops",
 ];
 
 /// Why a line is no operation.
@@ -63,7 +64,10 @@ impl<'a> Fields<'a> {
         let read = reading.deserialize(&mut json).and_then(|()| json.end());
         let bad = |error: serde_json::Error| {
             let kind = if error.is_data() { "" } else { "bad JSON: " };
-            BadLine { field: reading.at.as_deref().map(shown), problem: format!("{kind}{}", at_column(&error)) }
+            BadLine {
+                field: reading.at.as_deref().map(shown),
+                problem: format!("{kind}{}", at_column(&error)),
+            }
         };
         match (reading.refused, read) {
             (_, Err(error)) if !error.is_data() => Err(bad(error)),
@@ -145,7 +149,10 @@ impl<'a> Fields<'a> {
             let field = format!("{field}[{index}]");
             let pair = list(&field, json.get())?;
             let [first, second] = pair[..] else {
-                return Err(BadLine::new(field, format!("expected [channel, cid], found {}", shown(json.get()))));
+                return Err(BadLine::new(
+                    field,
+                    format!("expected [channel, cid], found {}", shown(json.get())),
+                ));
             };
             let cid: Text = typed(&format!("{field}[1]"), second.get(), "a string")?;
             bounded(&format!("{field}[1]"), &cid)?;
@@ -204,7 +211,9 @@ fn channel(field: &str, json: &str) -> Result<Option<Channel>, BadLine> {
         Ok(channel) => Ok(Some(channel)),
         Err(error) if error.is_data() => Ok(None),
         // Well-formed, but more than the parser holds (a number beyond every float), or a string that is no text.
-        Err(_) => compact(json).map(|_| None).map_err(|problem| BadLine::new(field, format!("bad JSON: {problem}"))),
+        Err(_) => {
+            compact(json).map(|_| None).map_err(|problem| BadLine::new(field, format!("bad JSON: {problem}")))
+        }
     }
 }
 
@@ -239,7 +248,9 @@ impl<'de> Visitor<'de> for &mut Reading<'de> {
             let value: &RawValue = map.next_value()?;
             let refused = match known {
                 None => BadLine::new(shown(&self.at.take().unwrap_or_default()), "unknown"),
-                Some(known) if self.fields.iter().any(|(field, _)| field == known) => BadLine::new(*known, "there twice"),
+                Some(known) if self.fields.iter().any(|(field, _)| field == known) => {
+                    BadLine::new(*known, "there twice")
+                }
                 Some(known) => {
                     self.fields.push((known, value));
                     continue;

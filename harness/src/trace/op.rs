@@ -9,17 +9,52 @@ use super::json::Params;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of the trace format")]
 pub enum Op {
-    Connect { client: Client },
-    Reconnect { client: Client },
-    Disconnect { instance: Text },
-    Identify { client: Client },
-    Subscribe { identity: Identity, channel: Channel, cid: Cid },
-    Unsubscribe { identity: Identity, channel: Channel, cid: Cid },
-    UnsubscribeAll { identity: Identity, channel: Channel },
-    Broadcast { channel: Channel, action: Text, params: Params },
-    BroadcastExcept { excluded: Vec<Identity>, channel: Channel, action: Text, params: Params },
-    Transition { instance: Text, bindings: Vec<Key> },
-    Deltas { instance: Text, adds: Vec<Key>, drops: Vec<Key> },
+    Connect {
+        client: Client,
+    },
+    Reconnect {
+        client: Client,
+    },
+    Disconnect {
+        instance: Text,
+    },
+    Identify {
+        client: Client,
+    },
+    Subscribe {
+        identity: Identity,
+        channel: Channel,
+        cid: Cid,
+    },
+    Unsubscribe {
+        identity: Identity,
+        channel: Channel,
+        cid: Cid,
+    },
+    UnsubscribeAll {
+        identity: Identity,
+        channel: Channel,
+    },
+    Broadcast {
+        channel: Channel,
+        action: Text,
+        params: Params,
+    },
+    BroadcastExcept {
+        excluded: Vec<Identity>,
+        channel: Channel,
+        action: Text,
+        params: Params,
+    },
+    Transition {
+        instance: Text,
+        bindings: Vec<Key>,
+    },
+    Deltas {
+        instance: Text,
+        adds: Vec<Key>,
+        drops: Vec<Key>,
+    },
     /// Any of these with something in a channel's place that is none: it changes nothing.
     InvalidChannel,
 }
@@ -63,10 +98,16 @@ impl Op {
                 or_invalid(bindings, |bindings| Op::Transition { instance, bindings })
             }
             "deltas" => {
-                let (instance, adds, drops) = (fields.name("instance")?, fields.keys("adds")?, fields.keys("drops")?);
+                let (instance, adds, drops) =
+                    (fields.name("instance")?, fields.keys("adds")?, fields.keys("drops")?);
                 or_invalid(adds.zip(drops), |(adds, drops)| Op::Deltas { instance, adds, drops })
             }
-            unknown => return Err(BadLine::new("op", format!("unknown operation `{}`", super::fields::shown(unknown)))),
+            unknown => {
+                return Err(BadLine::new(
+                    "op",
+                    format!("unknown operation `{}`", super::fields::shown(unknown)),
+                ));
+            }
         };
         fields.end()?;
         Ok(op)
@@ -97,13 +138,26 @@ mod tests {
         let client = Client::new("i1").with_session("s").with_user(7);
         let key = (Channel::tagged("room", [42]).unwrap(), Cid::from("page"));
         for (line, op) in [
-            (r#"{"op":"connect","instance":"i1","session":"s","user":7}"#, Op::Connect { client: client.clone() }),
-            (r#" {"user":7, "session":"s" ,"instance":"\u00691","op":"reconnect"} "#, Op::Reconnect { client: client.clone() }),
+            (
+                r#"{"op":"connect","instance":"i1","session":"s","user":7}"#,
+                Op::Connect { client: client.clone() },
+            ),
+            (
+                r#" {"user":7, "session":"s" ,"instance":"\u00691","op":"reconnect"} "#,
+                Op::Reconnect { client: client.clone() },
+            ),
             (r#"{"op":"disconnect","instance":"i1"}"#, Op::Disconnect { instance: "i1".into() }),
-            (r#"{"op":"identify","instance":"i1","session":null,"user":null}"#, Op::Identify { client: Client::new("i1") }),
+            (
+                r#"{"op":"identify","instance":"i1","session":null,"user":null}"#,
+                Op::Identify { client: Client::new("i1") },
+            ),
             (
                 r#"{"op":"broadcast","channel":"lobby","action":"add"}"#,
-                Op::Broadcast { channel: Channel::atom("lobby"), action: "add".into(), params: Params::empty() },
+                Op::Broadcast {
+                    channel: Channel::atom("lobby"),
+                    action: "add".into(),
+                    params: Params::empty(),
+                },
             ),
             (
                 r#"{"op":"broadcast_except","excluded":[["session","s"],["user",8]],"channel":["room",42],"action":"a","params":{}}"#,
@@ -133,12 +187,16 @@ mod tests {
 
     #[test]
     fn v2_the_types_of_ids_and_elements_are_kept() {
-        let connect = |user: &str| Op::parse(&format!(r#"{{"op":"connect","instance":"i","session":null,"user":{user}}}"#)).unwrap();
+        let connect = |user: &str| {
+            Op::parse(&format!(r#"{{"op":"connect","instance":"i","session":null,"user":{user}}}"#)).unwrap()
+        };
         assert_eq!(connect("7"), Op::Connect { client: Client::new("i").with_user(7) });
         assert_eq!(connect(r#""7""#), Op::Connect { client: Client::new("i").with_user(Id::from("7")) });
         let elements = [Element::Int(i64::MIN), Element::Str("x".into()), Element::atom("x")];
         let channel = Channel::tagged("t", elements).unwrap();
-        let Ok(Op::Subscribe { channel: read, .. }) = subscribe(r#"["t",-9223372036854775808,"x",{"atom":"x"}]"#) else {
+        let Ok(Op::Subscribe { channel: read, .. }) =
+            subscribe(r#"["t",-9223372036854775808,"x",{"atom":"x"}]"#)
+        else {
             panic!("not a subscribe");
         };
         assert_eq!(read, channel);
@@ -149,36 +207,80 @@ mod tests {
         let long = |n: usize| "x".repeat(n);
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         for channel in [
-            "42", "1.5", "null", "true", "[]", r#"["room"]"#, r#"[42,"x"]"#, r#"["room",1.5]"#, r#"["room",1.0]"#, r#"["room",null]"#,
-            r#"["room",[1]]"#, r#"["room",{}]"#, r#"["room",{"atom":1}]"#, r#"["room",{"atom":"x","y":1}]"#, r#"{"atom":"x"}"#,
-            r#"["room",{"atom":"x","atom":"x"}]"#, r#"[{"atom":"room"},1]"#, r#"["room",9223372036854775808]"#,
-            r#"["room",-9223372036854775809]"#, r#"["room",123456789012345678901234567890]"#, r#"["room",1e999]"#, "1e999",
-            &format!("[\"room\"{}]", ",1".repeat(16)), &format!("\"{}\"", long(256)), &format!("[\"{}\",1]", long(256)),
-            &format!("[\"room\",\"{}\"]", long(1025)), &format!("[\"room\",{{\"atom\":\"{}\"}}]", long(256)),
-            &deep, &format!("[\"room\",{deep}]"),
+            "42",
+            "1.5",
+            "null",
+            "true",
+            "[]",
+            r#"["room"]"#,
+            r#"[42,"x"]"#,
+            r#"["room",1.5]"#,
+            r#"["room",1.0]"#,
+            r#"["room",null]"#,
+            r#"["room",[1]]"#,
+            r#"["room",{}]"#,
+            r#"["room",{"atom":1}]"#,
+            r#"["room",{"atom":"x","y":1}]"#,
+            r#"{"atom":"x"}"#,
+            r#"["room",{"atom":"x","atom":"x"}]"#,
+            r#"[{"atom":"room"},1]"#,
+            r#"["room",9223372036854775808]"#,
+            r#"["room",-9223372036854775809]"#,
+            r#"["room",123456789012345678901234567890]"#,
+            r#"["room",1e999]"#,
+            "1e999",
+            &format!("[\"room\"{}]", ",1".repeat(16)),
+            &format!("\"{}\"", long(256)),
+            &format!("[\"{}\",1]", long(256)),
+            &format!("[\"room\",\"{}\"]", long(1025)),
+            &format!("[\"room\",{{\"atom\":\"{}\"}}]", long(256)),
+            &deep,
+            &format!("[\"room\",{deep}]"),
             &format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000)),
         ] {
-            assert_eq!(subscribe(channel), Ok(Op::InvalidChannel), "{}", crate::trace::fields::shown(channel));
+            assert_eq!(
+                subscribe(channel),
+                Ok(Op::InvalidChannel),
+                "{}",
+                crate::trace::fields::shown(channel)
+            );
         }
         for channel in [
-            format!("[\"room\"{}]", ",1".repeat(15)), format!("\"{}\"", long(255)), format!("[\"room\",\"{}\"]", long(1024)),
-            format!("[\"room\",{{\"atom\":\"{}\"}}]", long(255)), r#"["room",9223372036854775807]"#.into(), r#""""#.into(),
+            format!("[\"room\"{}]", ",1".repeat(15)),
+            format!("\"{}\"", long(255)),
+            format!("[\"room\",\"{}\"]", long(1024)),
+            format!("[\"room\",{{\"atom\":\"{}\"}}]", long(255)),
+            r#"["room",9223372036854775807]"#.into(),
+            r#""""#.into(),
         ] {
             assert!(matches!(subscribe(&channel), Ok(Op::Subscribe { .. })), "{channel}");
         }
         for field in ["adds", "drops"] {
             let other = if field == "adds" { "drops" } else { "adds" };
-            let line = format!(r#"{{"op":"deltas","instance":"i","{field}":[["a","p"],[7,"p"]],"{other}":[]}}"#);
+            let line =
+                format!(r#"{{"op":"deltas","instance":"i","{field}":[["a","p"],[7,"p"]],"{other}":[]}}"#);
             assert_eq!(Op::parse(&line), Ok(Op::InvalidChannel));
         }
-        assert_eq!(Op::parse(r#"{"op":"transition","instance":"i","bindings":[[null,"p"]]}"#), Ok(Op::InvalidChannel));
+        assert_eq!(
+            Op::parse(r#"{"op":"transition","instance":"i","bindings":[[null,"p"]]}"#),
+            Ok(Op::InvalidChannel)
+        );
     }
 
     #[test]
     fn an_invalid_channel_does_not_excuse_another_bad_field() {
-        assert_eq!(refused(r#"{"op":"subscribe","identity":["user",7],"channel":7}"#).0.as_deref(), Some("cid"));
-        assert_eq!(refused(r#"{"op":"deltas","instance":"i","adds":[[7,8]],"drops":[]}"#).0.as_deref(), Some("adds[0][1]"));
-        assert_eq!(refused(r#"{"op":"broadcast","channel":7,"action":"a","params":[]}"#).0.as_deref(), Some("params"));
+        assert_eq!(
+            refused(r#"{"op":"subscribe","identity":["user",7],"channel":7}"#).0.as_deref(),
+            Some("cid")
+        );
+        assert_eq!(
+            refused(r#"{"op":"deltas","instance":"i","adds":[[7,8]],"drops":[]}"#).0.as_deref(),
+            Some("adds[0][1]")
+        );
+        assert_eq!(
+            refused(r#"{"op":"broadcast","channel":7,"action":"a","params":[]}"#).0.as_deref(),
+            Some("params")
+        );
     }
 
     #[test]
@@ -214,7 +316,10 @@ mod tests {
             (r#"{"op":"broadcast","channel":"a","action":"x","params":{"a":"\udc00"}}"#, "params"),
             (r#"{"op":"broadcast","channel":"a","action":"x","excluded":[]}"#, "excluded"),
             (r#"{"op":"broadcast_except","channel":"a","action":"x"}"#, "excluded"),
-            (r#"{"op":"broadcast_except","excluded":[["user",7],7],"channel":"a","action":"x"}"#, "excluded[1]"),
+            (
+                r#"{"op":"broadcast_except","excluded":[["user",7],7],"channel":"a","action":"x"}"#,
+                "excluded[1]",
+            ),
             (r#"{"op":"broadcast_except","excluded":"x","channel":"a","action":"x"}"#, "excluded"),
             (r#"{"op":"transition","instance":"i"}"#, "bindings"),
             (r#"{"op":"transition","instance":"i","bindings":[["a"]]}"#, "bindings[0]"),
@@ -222,10 +327,16 @@ mod tests {
             (r#"{"op":"deltas","instance":"i","adds":[]}"#, "drops"),
             (&format!(r#"{{"op":"disconnect","instance":"{long}"}}"#), "instance"),
             (&format!(r#"{{"op":"identify","instance":"i","session":"{long}","user":null}}"#), "session"),
-            (&format!(r#"{{"op":"subscribe","identity":["user","{long}"],"channel":"a","cid":"p"}}"#), "identity"),
+            (
+                &format!(r#"{{"op":"subscribe","identity":["user","{long}"],"channel":"a","cid":"p"}}"#),
+                "identity",
+            ),
             (&format!(r#"{{"op":"subscribe","identity":["user",7],"channel":"a","cid":"{long}"}}"#), "cid"),
             (&format!(r#"{{"op":"broadcast","channel":"a","action":"{long}"}}"#), "action"),
-            (&format!(r#"{{"op":"deltas","instance":"i","adds":[],"drops":[["a","{long}"]]}}"#), "drops[0][1]"),
+            (
+                &format!(r#"{{"op":"deltas","instance":"i","adds":[],"drops":[["a","{long}"]]}}"#),
+                "drops[0][1]",
+            ),
         ] {
             let (named, message) = refused(line);
             assert_eq!(named.as_deref(), Some(field), "{message}");
@@ -236,7 +347,20 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_object_is_refused_as_a_whole() {
-        for line in ["", " ", "\r\n", "7", "null", "[]", "\"op\"", "{", "}", "{}{}", "{\"op\":\"disconnect\",\"instance\":\"i\"} x", "\u{feff}{}"] {
+        for line in [
+            "",
+            " ",
+            "\r\n",
+            "7",
+            "null",
+            "[]",
+            "\"op\"",
+            "{",
+            "}",
+            "{}{}",
+            "{\"op\":\"disconnect\",\"instance\":\"i\"} x",
+            "\u{feff}{}",
+        ] {
             let (field, message) = refused(line);
             assert_eq!(field, None, "{line:?}: {message}");
         }
@@ -247,7 +371,8 @@ mod tests {
 
     #[test]
     fn a_flood_of_unknown_fields_takes_linear_time() {
-        let line = format!("{{{}}}", (0..200_000).map(|n| format!("\"f{n}\":0")).collect::<Vec<_>>().join(","));
+        let line =
+            format!("{{{}}}", (0..200_000).map(|n| format!("\"f{n}\":0")).collect::<Vec<_>>().join(","));
         assert_eq!(refused(&line).0.as_deref(), Some("f0"));
     }
 }

@@ -90,7 +90,8 @@ impl<W: Write> EventWriter<W> {
     ///
     /// As above.
     pub fn unsubscribed(&mut self, op: u64, instance: &str, keys: &[Key]) -> io::Result<()> {
-        let mut texts: Vec<Vec<u8>> = keys.iter().map(|key| serde_json::to_vec(key).unwrap_or_default()).collect();
+        let mut texts: Vec<Vec<u8>> =
+            keys.iter().map(|key| serde_json::to_vec(key).unwrap_or_default()).collect();
         texts.sort_unstable();
         self.begin(op, instance, "unsubscribed");
         self.line.extend_from_slice(b",\"keys\":[");
@@ -146,17 +147,27 @@ mod tests {
         let room = Channel::tagged("room", [42]).unwrap();
         writer.subscribed(1, "i1", &room, &"page".into()).unwrap();
         let doc = Channel::tagged("doc", [Element::from("abc"), Element::atom("v2")]).unwrap();
-        let keys = [(room, "page".into()), (doc, "b".into()), (Channel::atom("lobby"), "z".into()), (Channel::atom("lobby"), "a".into())];
+        let keys = [
+            (room, "page".into()),
+            (doc, "b".into()),
+            (Channel::atom("lobby"), "z".into()),
+            (Channel::atom("lobby"), "a".into()),
+        ];
         writer.unsubscribed(2, "i\n", &keys).unwrap();
         writer.closed(3, "i1", CloseReason::Superseded).unwrap();
         writer.invalid_channel(4).unwrap();
         writer.flush().unwrap();
         let expected = concat!(
-            r#"{"op":0,"instance":"i1","event":"broadcast","action":"add","params":{"n":1,"t":"é"},"cids":["a","b\""]}"#, "\n",
-            r#"{"op":1,"instance":"i1","event":"subscribed","keys":[[["room",42],"page"]]}"#, "\n",
-            r#"{"op":2,"instance":"i\n","event":"unsubscribed","keys":[["lobby","a"],["lobby","z"],[["doc","abc",{"atom":"v2"}],"b"],[["room",42],"page"]]}"#, "\n",
-            r#"{"op":3,"instance":"i1","event":"closed","reason":"superseded"}"#, "\n",
-            r#"{"op":4,"error":"invalid_channel"}"#, "\n",
+            r#"{"op":0,"instance":"i1","event":"broadcast","action":"add","params":{"n":1,"t":"é"},"cids":["a","b\""]}"#,
+            "\n",
+            r#"{"op":1,"instance":"i1","event":"subscribed","keys":[[["room",42],"page"]]}"#,
+            "\n",
+            r#"{"op":2,"instance":"i\n","event":"unsubscribed","keys":[["lobby","a"],["lobby","z"],[["doc","abc",{"atom":"v2"}],"b"],[["room",42],"page"]]}"#,
+            "\n",
+            r#"{"op":3,"instance":"i1","event":"closed","reason":"superseded"}"#,
+            "\n",
+            r#"{"op":4,"error":"invalid_channel"}"#,
+            "\n",
         );
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
