@@ -231,10 +231,7 @@ impl<P: Send + Sync + 'static> Connection<P> {
 
     /// Blocks the thread until the next event; `None` after [`Event::Closed`].
     pub fn blocking_recv(&mut self) -> Option<Event<P>> {
-        match self.blocking(None) {
-            Ok(event) => Some(event),
-            Err(_) => None,
-        }
+        self.blocking(None).ok()
     }
 
     /// Blocks the thread until the next event, at most so long.

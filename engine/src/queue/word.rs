@@ -238,9 +238,11 @@ impl<P> Queue<P> {
         let node = event.into_node();
         // SAFETY: freshly made, ours.
         let pushed = unsafe { self.push(node, 0, usize::MAX) };
-        if pushed == Pushed::Closed {
+        if pushed == Pushed::Closed
+            && let Some(node) = NonNull::new(node)
+        {
             // SAFETY: a refused push leaves the node ours; it came from `into_node`.
-            drop(unsafe { Opened::<P>::new(NonNull::new_unchecked(node)) });
+            drop(unsafe { Opened::<P>::new(node) });
         }
         pushed
     }
@@ -258,7 +260,11 @@ impl<P> Queue<P> {
                 return Pushed::Full;
             }
             // SAFETY: the node is the caller's own (N1), nobody else looks at it.
-            unsafe { (*node).next.with_mut(|next| *next = word.newest()) };
+            let link = unsafe { &(*node).next };
+            link.with_mut(|next| {
+                // SAFETY: as above.
+                unsafe { *next = word.newest() }
+            });
             let new = Word::with(node, word.messages() + messages, word.flags() & !PARKED);
             // AcqRel: Release pairs with Acquire in take() and publishes the node (N1); later pushes carry it on, as their swaps
             // continue the release sequence. Acquire pairs with park(): whoever clears PARKED finds the tenant that set it.

@@ -44,7 +44,6 @@ pub struct Replay<W: Write> {
     woken: Vec<usize>,
     undrained: usize,
     drained_at: u64,
-    hc: (usize, usize),
     shown: Shown<W>,
     started: Instant,
 }
@@ -86,7 +85,6 @@ impl<W: Write> Replay<W> {
             woken: Vec::new(),
             undrained: 0,
             drained_at: 0,
-            hc: {
                 let e = |n: &str, d: usize| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
                 (e("HC_A", LAZY_DELIVERIES), e("HC_B", LAZY_DELIVERIES_PER_TAB))
             },
@@ -162,7 +160,7 @@ impl<W: Write> Replay<W> {
         }
         if self.shown.writer.is_some() {
             self.drain_woken()?;
-        } else if self.undrained >= self.hc.0.max(self.tabs.len() * self.hc.1)
+        } else if self.undrained >= LAZY_DELIVERIES.max(self.tabs.len() * LAZY_DELIVERIES_PER_TAB)
             || self.shown.op - self.drained_at >= LAZY_OPERATIONS
         {
             self.drain_all()?;
