@@ -11,7 +11,7 @@ use model::ops::{OP_BYTES, Op};
 /// Longer scripts find nothing that shorter ones don't, and cost the fuzzer its speed.
 const LONGEST: usize = 200;
 
-fuzz_target!(|input: (([u8; 2], Vec<[u8; OP_BYTES]>))| {
+fuzz_target!(|input: ([u8; 2], Vec<[u8; OP_BYTES]>)| {
     let (setup, operations) = input;
     let script = Op::script(operations[..operations.len().min(LONGEST)].as_flattened());
     if let Err(mismatch) = drive::run(Setup::from_bytes(setup), &script) {

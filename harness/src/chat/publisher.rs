@@ -163,7 +163,7 @@ impl<'w> Publisher<'w> {
         loop {
             let over = match self.most_operations {
                 Some(most) => self.counts.operations() >= most,
-                None => steps % STEPS == 0 && started.elapsed() >= self.time,
+                None => steps.is_multiple_of(STEPS) && started.elapsed() >= self.time,
             };
             if over || self.people.is_empty() {
                 return Ok(self.counts);

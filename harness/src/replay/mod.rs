@@ -43,7 +43,7 @@ pub fn replay<R: BufRead, W: Write>(
         if let Err(failure) = ran {
             break Err(failure.at_line(name, number));
         }
-        if number % TICK == 0 {
+        if number.is_multiple_of(TICK) {
             tick();
         }
     };

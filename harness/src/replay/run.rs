@@ -85,9 +85,6 @@ impl<W: Write> Replay<W> {
             woken: Vec::new(),
             undrained: 0,
             drained_at: 0,
-                let e = |n: &str, d: usize| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
-                (e("HC_A", LAZY_DELIVERIES), e("HC_B", LAZY_DELIVERIES_PER_TAB))
-            },
             shown: Shown { op: 0, deliveries: 0, writer: out.map(EventWriter::new) },
             started: Instant::now(),
         })
