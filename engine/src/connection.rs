@@ -183,6 +183,10 @@ impl<P: Send + Sync + 'static> Connection<P> {
                 Ok(Err(TryRecvError::Closed)) => return Poll::Ready(None),
                 Err(Busy) => {
                     spin();
+                    // loom follows a loop that yields, but not a task that wakes itself.
+                    if cfg!(holocast_loom) {
+                        continue;
+                    }
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -196,6 +200,10 @@ impl<P: Send + Sync + 'static> Connection<P> {
                         Parked::Yes | Parked::No => {}
                         Parked::Busy => {
                             spin();
+                            registered = false;
+                            if cfg!(holocast_loom) {
+                                continue;
+                            }
                             context.waker().wake_by_ref();
                             return Poll::Pending;
                         }

@@ -377,30 +377,6 @@ fn i7_an_unsubscribed_never_reaches_the_next_tenant_of_a_slot() {
     });
 }
 
-/// C3, Q5: a new receiver does not fall asleep over what its predecessor's last take has not put down yet.
-/// Fails if `park` does not look at the consumer's flag.
-#[test]
-fn c3_a_successor_does_not_sleep_over_the_rest_of_a_burst() {
-    explore("park/last take", 3, || {
-        let realtime = engine();
-        let mut old = realtime.connect(&tab("i")).unwrap().connection;
-        realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
-        (1..=3).for_each(|n| assert_eq!(realtime.broadcast_action(&channel(), "x", n).unwrap().reached, 1));
-        let taker = thread::spawn(move || {
-            let taken = broadcasts(&old.try_recv().into_iter().collect::<Vec<_>>()).len();
-            (old, taken)
-        });
-        let mut new = realtime.connect(&tab("i")).unwrap().connection;
-        // Two of the three are the new receiver's whatever the old one did.
-        for _ in 0..2 {
-            assert!(matches!(loom::future::block_on(new.recv()), Some(Event::Broadcast(_))));
-        }
-        let (old, taken) = taker.join().unwrap();
-        assert_eq!(broadcasts(&drain(&mut new)).len() + taken, 1);
-        drop(old);
-    });
-}
-
 /// C5, I4: one of two equal logouts has returned: nothing of the old user's is handed out, even if the other one did the work and is not
 /// done.
 /// Fails if `Registry::tenant` does not tell the queue.
