@@ -175,8 +175,8 @@ impl<P: Send + Sync + 'static> Realtime<P> {
     /// let realtime = Realtime::<String>::new();
     /// let mut tab = realtime.connect(&Client::new("tab-1").with_user(7))?.connection;
     /// realtime.subscribe(&Identity::user(7), &channel!("room", 42), "page")?;
-    /// realtime.identify(&Client::new("tab-1"))?;
     /// assert!(matches!(tab.try_recv(), Ok(Event::Subscribed(_))));
+    /// realtime.identify(&Client::new("tab-1"))?;
     /// assert!(matches!(tab.try_recv(), Ok(Event::Unsubscribed(keys)) if keys.len() == 1));
     /// # Ok::<(), holocast::Error>(())
     /// ```
