@@ -22,22 +22,32 @@ Without a command it runs `chat`: a built-in workload that needs no file.";
 const EXIT_CODES: &str = "Exit codes: 0 all went well, 1 the engine broke a rule or its accounting does not balance, 2 bad \
 arguments, unreadable files or a line that is no operation.";
 
+const ABOUT_REPLAY: &str = "Run recorded traces and print every event that they deliver.
+
+A trace is JSON Lines, one operation a line; so is the output, one event a line. Each file is a trace of its own and runs on a \
+fresh engine. Traces are read as a stream, plain or gzip-compressed (told apart by their first bytes); neither they nor the \
+output are ever held in memory. A summary (operations, deliveries, wall time, deliveries per second) goes to standard error.";
+
+const ABOUT_CHAT: &str = "Run a chat network shaped like IRC: rooms whose sizes follow Zipf's law, people with one to three tabs who \
+join, leave, write, log in and out, are kicked, lose their connection and come back with their receipts.
+
+Publisher threads run the operations, receiver threads drain the queues. At the end it prints the operations, the deliveries and \
+their latency, and the accounting of every message (accepted = taken + queued + released + withheld); if that does not balance \
+the exit code is 1. The same seed gives every publisher the same operations in the same order.";
+
 /// A way to use the engine.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run recorded traces and print every event that they deliver
+    #[command(long_about = ABOUT_REPLAY)]
     Replay(ReplayArgs),
     /// Run a chat network: rooms of every size, messages, kicks, logins and reconnects on several threads
+    #[command(long_about = ABOUT_CHAT)]
     Chat(ChatArgs),
 }
 
 /// Arguments of `holocast replay`.
 #[derive(Debug, Args)]
-#[command(long_about = "Run recorded traces and print every event that they deliver.
-
-A trace is JSON Lines, one operation a line; so is the output, one event a line. Each file is a trace of its own and runs on a \
-fresh engine. Traces are read as a stream, plain or gzip-compressed (told apart by their first bytes); neither they nor the \
-output are ever held in memory. A summary (operations, deliveries, wall time, deliveries per second) goes to standard error.")]
 pub struct ReplayArgs {
     /// Traces to run, one after the other; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
@@ -54,14 +64,6 @@ pub struct ReplayArgs {
 
 /// Arguments of `holocast chat`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    long_about = "Run a chat network shaped like IRC: rooms whose sizes follow Zipf's law, people with one to three tabs who \
-join, leave, write, log in and out, are kicked, lose their connection and come back with their receipts.
-
-Publisher threads run the operations, receiver threads drain the queues. At the end it prints the operations, the deliveries and \
-their latency, and the accounting of every message (accepted = taken + queued + released + withheld); if that does not balance \
-the exit code is 1. The same seed gives every publisher the same operations in the same order."
-)]
 pub struct ChatArgs {
     /// Publisher threads
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
