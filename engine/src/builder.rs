@@ -10,10 +10,10 @@ use crate::error::ConfigError;
 use crate::index::{ChannelIndex, Clock};
 use crate::queue::MAX_MESSAGES;
 use crate::realtime::Realtime;
-use crate::receipt::{KeyRing, SigningKey};
 use crate::registry::Registry;
 use crate::stats::Counters;
 use crate::sync::Swap;
+use crate::token::{KeyRing, SigningKey};
 
 /// How long a receipt is valid, and a revocation kept, unless told otherwise (rule R2).
 const RECEIPT_LIFETIME: Duration = Duration::from_secs(72 * 60 * 60);

@@ -13,11 +13,11 @@ use crate::event::Key;
 use crate::identity::{Client, Identity};
 use crate::index::{Cell, ChannelIndex};
 use crate::queue::{Control, Pushed};
-use crate::receipt::KeyRing;
 use crate::registry::{Registry, SlotId, Ticket, Tickets};
 use crate::stats::Counters;
 use crate::sync::Swap;
 use crate::text::Cid;
+use crate::token::KeyRing;
 
 /// How params are weighed, if they are.
 pub(crate) type Weigher<P> = Box<dyn Fn(&P) -> u64 + Send + Sync>;

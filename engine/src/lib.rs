@@ -1,8 +1,10 @@
 #![doc = include_str!("../../README.md")]
+#![deny(unsafe_code)]
 #![forbid(clippy::todo, clippy::unimplemented)]
 
 mod builder;
 mod channel;
+mod channel_text;
 mod config;
 mod connection;
 mod deltas;
@@ -20,6 +22,7 @@ mod json;
 mod lifecycle;
 #[cfg(all(test, holocast_loom))]
 mod loom_tests;
+#[expect(unsafe_code, reason = "the only home of unsafe")]
 mod queue;
 mod realtime;
 mod receipt;
@@ -28,6 +31,7 @@ mod stats;
 mod subscriptions;
 mod sync;
 mod text;
+mod token;
 
 pub use builder::Builder;
 pub use channel::{Channel, Element};
@@ -43,6 +47,7 @@ pub use inspect::{Binding, Member};
 pub use lifecycle::Connected;
 pub use queue::{Cids, Delivery};
 pub use realtime::Realtime;
-pub use receipt::{Receipt, SigningKey, Stamp};
+pub use receipt::{Receipt, Stamp};
 pub use stats::Stats;
 pub use text::{Cid, Id, Text};
+pub use token::SigningKey;

@@ -14,9 +14,10 @@ use crate::hot::HotChannel;
 use crate::identity::{Client, Identity};
 use crate::inspect::{Binding, Member};
 use crate::lifecycle::Connected;
-use crate::receipt::{KeyRing, Receipt, SigningKey};
+use crate::receipt::Receipt;
 use crate::stats::Stats;
 use crate::text::{Cid, Text};
+use crate::token::{KeyRing, SigningKey};
 
 /// The engine: it knows which connection listens to what and puts every broadcast into the right queues.
 ///

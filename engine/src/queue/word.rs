@@ -538,8 +538,14 @@ impl<P> Queue<P> {
     }
 
     fn unlock(&self) {
-        // Release: pairs with Acquire in lock().
-        self.consumer.store(0, Ordering::Release);
+        if cfg!(holocast_loom) {
+            // loom takes it for open whether a store comes before or after the read-modify-write of park() that read 1 and wrote
+            // 1, though coherence says after; it would see the flag stay.
+            self.consumer.swap(0, Ordering::Release);
+        } else {
+            // Release: pairs with Acquire in lock().
+            self.consumer.store(0, Ordering::Release);
+        }
     }
 
     /// The generation of the current lease.
