@@ -20,16 +20,16 @@ const PATIENCE: usize = if cfg!(holocast_loom) { 1 } else { 64 };
 /// The only consumer of a connection's events.
 ///
 /// All ways to receive are cancel-safe: an event is either handed out or still queued. After [`Event::Closed`] nothing comes. Dropping
-/// it ends the connection, unless it was superseded; that never blocks.
+/// it ends the connection, unless it was superseded; that takes no lock, but may help a table to shrink.
 ///
 /// # Lagging
 /// With [`Overflow::DropNewest`](crate::Overflow::DropNewest) and [`Overflow::Reset`](crate::Overflow::Reset) the next event after
 /// a loss is [`Event::Lagged`] with the number of broadcasts lost.
 ///
 /// # Progress
-/// Taking is lock-free. A receiver may find its queue busy while a predecessor that it superseded finishes its last take, or
-/// while a publisher resets it; it looks again a few times, then `try_recv` reports *empty* and the waiting forms come back by
-/// themselves.
+/// A take never waits for publishers and never blocks. It is not lock-free: a receiver may find its queue busy while a
+/// predecessor that it superseded finishes its last take, or while a publisher resets it. It looks again a few times, then
+/// `try_recv` reports *empty* and the waiting forms come back by themselves.
 ///
 /// ```
 /// use holocast::{Channel, Client, Event, Identity, Realtime, TryRecvError};

@@ -1,7 +1,8 @@
 //! Broadcasts: look the channel up, load its snapshot, walk its leaves, push one node per member (rules B1 to B4).
 //!
-//! Progress: wait-free but for the pushes, each of which retries only when another push, take, park or close of the same queue
-//! succeeded. Nothing here waits for a change of the subscriptions: the walk uses the snapshot that it loaded.
+//! Progress: lock-free. The walk uses the snapshot that it loaded and waits for no change of the subscriptions; a push retries only
+//! when another push, take, park or close of the same queue succeeded. Under `Overflow::Close` the publisher also ends the
+//! connections whose queue was full, after the walk: a lock-free edit of each of their channels.
 
 use std::sync::Arc;
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use loom::thread;
@@ -88,6 +89,41 @@ fn q5_a_parked_receiver_is_woken_by_a_broadcast() {
         let event = loom::future::block_on(connection.recv());
         assert!(matches!(event, Some(Event::Broadcast(_))));
         publisher.join().unwrap();
+    });
+}
+
+/// Q5, C3: a receiver whose predecessor was asleep is woken by a broadcast that still finds the predecessor's mark.
+/// Fails with Release for AcqRel in `push`: it may wake by the parker of the tenant before.
+#[test]
+fn q5_the_successor_of_a_sleeper_is_woken_by_a_broadcast() {
+    explore("park/supersede/broadcast", 3, || {
+        let realtime = engine();
+        let mut old = realtime.connect(&tab("i")).unwrap().connection;
+        realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
+        assert!(old.poll_recv(&mut Context::from_waker(Waker::noop())).is_pending());
+        let publisher = realtime.clone();
+        let publisher = thread::spawn(move || publisher.broadcast_action(&channel(), "x", 1).unwrap());
+        let mut new = realtime.connect(&tab("i")).unwrap().connection;
+        let event = loom::future::block_on(new.recv());
+        assert!(matches!(event, Some(Event::Broadcast(_))));
+        publisher.join().unwrap();
+    });
+}
+
+/// B2: an excluded tab is not reached on its way out either.
+/// Fails if the exclusion asks for live connections only, or if `end` makes the connection unfindable before its queue is closed.
+#[test]
+fn b2_an_excluded_tab_is_not_reached_while_it_ends() {
+    explore("exclude/disconnect", 3, || {
+        let realtime = engine();
+        let _connection = realtime.connect(&tab("i").with_user(7)).unwrap().connection;
+        realtime.put_subscription(&tab("i").with_user(7), &channel(), "a").unwrap();
+        let ending = realtime.clone();
+        let ending = thread::spawn(move || assert!(ending.disconnect("i")));
+        let excluded = [Identity::user(7)];
+        let reach = realtime.broadcast_action_except(&excluded, &channel(), "x", 1).unwrap();
+        assert_eq!(reach.reached, 0);
+        ending.join().unwrap();
     });
 }
 

@@ -277,7 +277,9 @@ impl<P: Send + Sync + 'static> Realtime<P> {
     /// O(n).
     ///
     /// # Progress
-    /// Waits for nobody (rule B3).
+    /// Lock-free; waits neither for a receiver nor for a change of the subscriptions (rule B3). Under
+    /// [`Overflow::Close`](crate::Overflow::Close) it also ends the connections whose queue was full, as
+    /// [`Realtime::disconnect`] does.
     ///
     /// # Ordering
     /// Per receiver, in the order of this thread's broadcasts (rule B4).

@@ -41,7 +41,8 @@ mod production {
         }
     }
 
-    /// A cell that holds an `Arc`: loads take part in no contention, changes are compare-and-swaps.
+    /// A cell that holds an `Arc`: loads take part in no contention, changes are compare-and-swaps. The orderings named below are
+    /// those that the engine relies on; arc-swap's are sequentially consistent, which `ChannelIndex::note_due` alone needs.
     #[derive(Debug)]
     pub(crate) struct Swap<T>(arc_swap::ArcSwap<T>);
 

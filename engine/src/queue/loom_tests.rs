@@ -91,6 +91,48 @@ fn q1_the_bound_holds_while_a_take_empties_the_word() {
     });
 }
 
+/// Q1, W3: a push is refused only if the bound is reached; what a take moves into the batch is not counted twice.
+/// Fails if `take_word` does not step the turn, or if `batch_of` does not compare it.
+#[test]
+fn q1_a_push_is_refused_only_if_the_bound_is_reached() {
+    explore("turn", usize::MAX, || {
+        let (queue, tally) = (open(), Tally::new());
+        assert_eq!(send(&queue, 1, &TWO), Pushed::Sent);
+        let other = Arc::clone(&queue);
+        let pusher = thread::spawn(move || assert_eq!(send(&other, 2, &TWO), Pushed::Sent));
+        let first = take(&queue, 1, &tally);
+        pusher.join().unwrap();
+        assert_eq!((first, take(&queue, 1, &tally)), (Some(1), Some(2)));
+    });
+}
+
+/// C3, Q5: a receiver never sleeps over the rest of a burst that its predecessor is about to put into the batch.
+/// Fails if `park` does not look at the consumer's flag, or not at the batch after it.
+#[test]
+fn c3_a_successor_does_not_sleep_over_the_rest_of_a_burst() {
+    explore("park/last take", usize::MAX, || {
+        let (queue, tally) = (open(), Arc::new(Tally::new()));
+        (1..=2).for_each(|n| assert_eq!(send(&queue, n, &MANY), Pushed::Sent));
+        let (old_queue, old_tally) = (Arc::clone(&queue), Arc::clone(&tally));
+        let old = thread::spawn(move || usize::from(take(&old_queue, 1, &old_tally).is_some()));
+        queue.set_lease(2, 0);
+        let mut got = 0;
+        loop {
+            match queue.take(2, &tally) {
+                Taken::Delivery(_) => got += 1,
+                Taken::Busy => spin(),
+                _ => match queue.park() {
+                    Parked::Yes => break,
+                    Parked::No => {}
+                    Parked::Busy => spin(),
+                },
+            }
+        }
+        // Asleep, and nobody will wake it: nothing may be left for it.
+        assert_eq!(old.join().unwrap() + got, 2);
+    });
+}
+
 /// C4: an event is accepted before the close and then handed out, or refused; nothing is in between.
 /// Fails if `close` stores the flag over the word that it read instead of swapping.
 #[test]

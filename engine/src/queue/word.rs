@@ -7,8 +7,8 @@
 //!
 //! *Push*: read the word, link the new node to the old newest, compare-and-swap. The same step checks the bound, sees CLOSED
 //! and learns whether somebody sleeps. *Take*: swap the word for empty and turn the chain round; the rest of it waits as the
-//! *batch*, so a burst costs one atomic. There is no ABA: nodes leave a word only all at once, and a push never looks at the
-//! old newest node.
+//! *batch*, so a burst costs one atomic. A word that comes back bit by bit does no harm to the chain: nodes leave it only all at once,
+//! and a push never looks at the old newest node.
 //!
 //! The batch belongs to the queue, not to the receiver, because a superseding receiver inherits it (rule C3). Consumers exclude
 //! each other by the `consumer` flag: the receiver inside one `take`, its successor, an overflow's `reset`, and the release at
@@ -21,7 +21,9 @@
 //! * **W3** messages in the word and in the batch together never exceed the bound, and a push is refused only if they reach it.
 //!   Every take that empties the word steps its *turn* and writes `batch_len`, with the new turn, just before. A push reads the
 //!   word, then `batch_len`, then swaps the word if unchanged. Turns agree: the batch is the one of this word. They differ: a take
-//!   has not emptied the word yet, so the batch is empty; or it has since, and the push's swap fails.
+//!   has not emptied the word yet, so the batch is empty; or it has since, and the push's swap fails. (Unless, between two steps of
+//!   one push, exactly four takes emptied the word and a node came back to the same address: then the bound is off by one burst,
+//!   once.) A release and a reset leave no message in the batch, and their turn in `batch_len`.
 
 use std::ptr::{self, NonNull};
 

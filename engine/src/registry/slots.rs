@@ -44,6 +44,7 @@ struct Page<P> {
 pub(crate) struct Slots<P> {
     /// `OnceLock`: a thread that needs a page that another is just putting in waits for that.
     pages: Box<[OnceLock<Page<P>>]>,
+    /// A take may wait for a put that is half done; then only connects wait, never a publisher or a receiver.
     free: Pool<SlotId>,
     /// The lowest number never given out.
     fresh: AtomicU32,
