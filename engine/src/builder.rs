@@ -77,7 +77,7 @@ impl<P: Send + Sync + 'static> Builder<P> {
         }
     }
 
-    /// How many messages a queue holds at most (rule Q1): 1 to 65,535, by default 1,024. Control events don't count.
+    /// How many messages a queue holds at most (rule Q1): 1 to 32,767, by default 1,024. Control events don't count.
     #[must_use]
     pub fn queue_capacity(mut self, messages: usize) -> Self {
         self.capacity = messages;

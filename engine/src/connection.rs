@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
 use crate::event::{CloseReason, Event};
-use crate::queue::{Control, Parked, Parker, Taken};
+use crate::queue::{Control, Delivery, Parked, Parker, Taken};
 use crate::registry::{SlotId, State, Tenant};
 use crate::sync::spin;
 use crate::text::Text;
@@ -45,6 +45,8 @@ pub struct Connection<P: Send + Sync + 'static> {
     engine: Arc<Engine<P>>,
     slot: SlotId,
     generation: u32,
+    /// Of its tenancy: it superseded nobody.
+    first: bool,
     parker: Arc<Parker>,
     instance: Text,
     /// `Closed` was handed out.
@@ -109,11 +111,12 @@ impl Wake for Unpark {
 }
 
 impl<P: Send + Sync + 'static> Connection<P> {
-    pub(crate) fn new(engine: Arc<Engine<P>>, slot: SlotId, tenant: &Tenant) -> Self {
+    pub(crate) fn new(engine: Arc<Engine<P>>, slot: SlotId, tenant: &Tenant, first: bool) -> Self {
         Self {
             engine,
             slot,
             generation: tenant.generation,
+            first,
             parker: Arc::clone(&tenant.parker),
             instance: tenant.client.instance().clone(),
             finished: false,
@@ -126,6 +129,11 @@ impl<P: Send + Sync + 'static> Connection<P> {
         &self.instance
     }
 
+    #[cfg(all(test, not(holocast_loom)))]
+    pub(crate) fn slot(&self) -> SlotId {
+        self.slot
+    }
+
     /// The next event, if one is queued.
     ///
     /// # Errors
@@ -133,7 +141,16 @@ impl<P: Send + Sync + 'static> Connection<P> {
     ///
     /// # Complexity
     /// O(1), amortized over the events of a burst.
+    #[inline]
     pub fn try_recv(&mut self) -> Result<Event<P>, TryRecvError> {
+        if let Some(delivery) = self.take_lone() {
+            return Ok(Event::Broadcast(delivery));
+        }
+        self.take_patiently()
+    }
+
+    #[inline(never)]
+    fn take_patiently(&mut self) -> Result<Event<P>, TryRecvError> {
         for _ in 0..PATIENCE {
             match self.take() {
                 Ok(taken) => return taken,
@@ -143,12 +160,21 @@ impl<P: Send + Sync + 'static> Connection<P> {
         Err(TryRecvError::Empty)
     }
 
+    /// The common case: one message is there and nothing else.
+    #[inline]
+    fn take_lone(&mut self) -> Option<Delivery<P>> {
+        let tally = &self.engine.registry.slot(self.slot).tally;
+        let queue = self.engine.registry.slots.queue(self.slot);
+        self.first.then(|| queue.take_lone(self.generation, tally)).flatten()
+    }
+
     fn take(&mut self) -> Result<Result<Event<P>, TryRecvError>, Busy> {
         if self.finished {
             return Ok(Err(TryRecvError::Closed));
         }
         let tally = &self.engine.registry.slot(self.slot).tally;
-        let event = match self.engine.registry.slots.queue(self.slot).take(self.generation, tally) {
+        let queue = self.engine.registry.slots.queue(self.slot);
+        let event = match queue.take(self.generation, tally) {
             Taken::Delivery(delivery) => Event::Broadcast(delivery),
             Taken::Control(Control::Subscribed { receipt, .. }) => Event::Subscribed(receipt),
             Taken::Control(Control::Unsubscribed(keys)) => Event::Unsubscribed(keys),
@@ -175,6 +201,9 @@ impl<P: Send + Sync + 'static> Connection<P> {
 
     /// The next event, when there is one; `None` after [`Event::Closed`]. The task is woken once per wait.
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event<P>>> {
+        if let Some(delivery) = self.take_lone() {
+            return Poll::Ready(Some(Event::Broadcast(delivery)));
+        }
         // Register, then look again: see `Parker`.
         let mut registered = false;
         loop {

@@ -62,7 +62,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                     let Some((slot, tenant)) = self.move_in(client)? else { continue };
                     let mut fresh = self.restore(slot, &tenant, receipts);
                     fresh.sort_by(|a, b| (a.channel(), a.cid()).cmp(&(b.channel(), b.cid())));
-                    let connection = Connection::new(Arc::clone(self), slot, &tenant);
+                    let connection = Connection::new(Arc::clone(self), slot, &tenant, true);
                     return Ok(Connected { connection, receipts: fresh, superseded: false });
                 }
             }
@@ -104,14 +104,21 @@ impl<P: Send + Sync + 'static> Engine<P> {
             parker: Arc::new(Parker::new()),
             ..Tenant::clone(old)
         };
-        let tenant = self.change_tenant(slot, old, next)?;
+        // For the new receiving half, before anybody can end its tenancy.
+        if !self.registry.slot(slot).hold() {
+            return None;
+        }
+        let Some(tenant) = self.change_tenant(slot, old, next) else {
+            self.let_go_of_slot(slot);
+            return None;
+        };
         // In any case: the old receiver may be about to sleep under its own parker.
         old.parker.wake();
         let (receipts, dropped) = self.renew(slot);
         if !dropped.is_empty() {
             self.tell(slot, Control::Unsubscribed(dropped));
         }
-        let connection = Connection::new(Arc::clone(self), slot, &tenant);
+        let connection = Connection::new(Arc::clone(self), slot, &tenant, false);
         Some(Connected { connection, receipts, superseded: true })
     }
 
@@ -312,9 +319,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             queue.release(&place.tally);
         }
         tenant.parker.wake();
-        if place.is_done() {
-            self.registry.slots.free_later(slot);
-        }
+        self.let_go_of_slot(slot);
         true
     }
 
@@ -323,12 +328,35 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let _pin = epoch::pin();
         self.end(slot, Some(generation), CloseReason::Disconnected);
         let place = self.registry.slot(slot);
-        // A newer generation: the slot is its successor's to let go.
+        // A newer generation: what is queued is its successor's.
         if place.peek_tenant().generation == generation {
             self.registry.slots.queue(slot).release(&place.tally);
-            if place.is_done() {
-                self.registry.slots.free_later(slot);
-            }
         }
+        self.let_go_of_slot(slot);
+    }
+
+    /// A holder is done with the slot.
+    fn let_go_of_slot(&self, slot: SlotId) {
+        if self.registry.slot(slot).let_go() {
+            self.registry.slots.free_later(slot);
+        }
+    }
+}
+
+#[cfg(all(test, not(holocast_loom)))]
+mod tests {
+    use crate::{Client, Realtime};
+
+    #[test]
+    fn i7_a_slot_gets_no_next_tenant_while_a_superseded_receiver_is_there() {
+        let realtime = Realtime::<()>::new();
+        let connect = |name: &str| realtime.connect(&Client::new(name)).unwrap().connection;
+        let superseded = connect("a");
+        drop(connect("a"));
+        let slot = superseded.slot();
+        let reused = || (0..10_000).any(|n| connect(&n.to_string()).slot() == slot);
+        assert!(!reused());
+        drop(superseded);
+        assert!(reused(), "never given back");
     }
 }

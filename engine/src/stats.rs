@@ -42,7 +42,10 @@ pub struct Stats {
     pub refused: u64,
 }
 
-const SHARDS: usize = if cfg!(holocast_loom) { 1 } else { 16 };
+/// Threads that count without a read-modify-write.
+const OWN_SHARDS: usize = if cfg!(holocast_loom) { 0 } else { 16 };
+/// For all other threads.
+const SHARED_SHARDS: usize = if cfg!(holocast_loom) { 1 } else { 16 };
 
 #[derive(Debug)]
 struct Shard {
@@ -62,20 +65,24 @@ impl Counters {
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
-        Self((0..SHARDS).map(|_| CachePadded::new(shard())).collect())
+        Self((0..OWN_SHARDS + SHARED_SHARDS).map(|_| CachePadded::new(shard())).collect())
     }
 
     /// Counts one broadcast.
     pub(crate) fn broadcast(&self, accepted: usize, refused: usize) {
-        let shard = &self.0[shard() % SHARDS];
+        let number = shard();
+        // A thread's number is its own, so the first threads have shards of their own, where nobody else writes; the others share the rest.
+        let own = number < OWN_SHARDS;
+        let shard = &self.0[if own { number } else { OWN_SHARDS + number % SHARED_SHARDS }];
         // Relaxed, all of them: counts, summed up by stats().
-        shard.broadcasts.fetch_add(1, Ordering::Relaxed);
-        if accepted > 0 {
-            shard.accepted.fetch_add(accepted as u64, Ordering::Relaxed);
-        }
-        if refused > 0 {
-            shard.refused.fetch_add(refused as u64, Ordering::Relaxed);
-        }
+        let add = |counter: &AtomicU64, more: usize| match own {
+            _ if more == 0 => {}
+            true => counter.store(counter.load(Ordering::Relaxed) + more as u64, Ordering::Relaxed),
+            false => drop(counter.fetch_add(more as u64, Ordering::Relaxed)),
+        };
+        add(&shard.broadcasts, 1);
+        add(&shard.accepted, accepted);
+        add(&shard.refused, refused);
     }
 
     pub(crate) fn add_to(&self, stats: &mut Stats) {

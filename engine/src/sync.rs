@@ -165,7 +165,7 @@ mod production {
         }
     }
 
-    /// Which of the sharded counters this thread adds to.
+    /// The number of this thread, for sharded counters; no other thread ever has the same.
     pub(crate) fn shard() -> usize {
         use std::sync::atomic::AtomicUsize;
         static NEXT: AtomicUsize = AtomicUsize::new(0);

@@ -18,7 +18,7 @@ fn connect<P: Send + Sync + 'static>(realtime: &Realtime<P>, client: &Client) ->
 }
 
 fn roomy<P: Send + Sync + 'static>() -> Realtime<P> {
-    Realtime::builder().queue_capacity(65_535).build().expect("the settings are valid")
+    Realtime::builder().queue_capacity(32_767).build().expect("the settings are valid")
 }
 
 fn tab_of(instance: impl Into<holocast::Text>, user: i64) -> Client {

@@ -189,7 +189,8 @@ impl<P> Opened<P> {
         match unsafe { node.as_ref() }.place {
             // SAFETY: only `into_node` makes nodes with this place.
             CONTROL => Self::Control(unsafe { Control::from_node(node.as_ptr()) }),
-            _ => Self::Delivery(Delivery { node, stale: false, of: PhantomData }),
+            // SAFETY: the caller's promise; it is no control event.
+            _ => Self::Delivery(unsafe { Delivery::new(node) }),
         }
     }
 }
@@ -235,6 +236,12 @@ unsafe impl<P: Send + Sync> Send for Delivery<P> {}
 unsafe impl<P: Send + Sync> Sync for Delivery<P> {}
 
 impl<P> Delivery<P> {
+    /// # Safety
+    /// As for [`Opened::new`], and the node is a message's.
+    pub(super) unsafe fn new(node: NonNull<Node>) -> Self {
+        Self { node, stale: false, of: PhantomData }
+    }
+
     fn node(&self) -> &Node {
         // SAFETY: the delivery owns its node (N1).
         unsafe { self.node.as_ref() }

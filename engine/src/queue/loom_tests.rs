@@ -40,8 +40,13 @@ fn send(queue: &Queue<u32>, params: u32, bound: &Bound) -> Pushed {
     Publication::new(&message(params), &roster(1)).push(queue, 0, 0, bound)
 }
 
-/// What one take hands out; waits for another consumer to step aside.
+/// What one take hands out, as to the first receiver if it is of the first generation; waits for another consumer to step aside.
 fn take(queue: &Queue<u32>, generation: u32, tally: &Tally) -> Option<u32> {
+    if generation == 1
+        && let Some(delivery) = queue.take_lone(generation, tally)
+    {
+        return Some(*delivery.params());
+    }
     loop {
         match queue.take(generation, tally) {
             Taken::Delivery(delivery) => return Some(*delivery.params()),
@@ -62,7 +67,7 @@ fn b5_pushes_and_takes_lose_and_double_nothing() {
         let (pushes, takes, counts) = (Arc::clone(&queue), Arc::clone(&queue), Arc::clone(&tally));
         let ((), mut got) = race(
             move || (1..=2).for_each(|n| assert_eq!(send(&pushes, n, &MANY), Pushed::Sent)),
-            move || (0..2).filter_map(|_| take(&takes, 1, &counts)).collect::<Vec<u32>>(),
+            move || take(&takes, 1, &counts).into_iter().collect::<Vec<u32>>(),
         );
         pusher.join().unwrap();
         got.extend(std::iter::from_fn(|| take(&queue, 1, &tally)));
@@ -71,26 +76,49 @@ fn b5_pushes_and_takes_lose_and_double_nothing() {
     });
 }
 
-/// Q1, W3: what is queued, batch included, never exceeds the bound.
+/// Q1, W3: what is queued, batch included, never exceeds the bound: a full queue stays full while its messages move into the batch.
 /// Fails if `take_word` does not release, if `push` looks at the word without Acquire, or if it forgets the batch.
 #[test]
 fn q1_the_bound_holds_while_a_take_empties_the_word() {
     explore("bound", 3, || {
-        let (queue, tally) = (open(), Arc::new(Tally::new()));
+        let (queue, tally) = (open(), Tally::new());
+        queue.push_control(Control::Unsubscribed(Vec::new()));
         (1..=2).for_each(|n| assert_eq!(send(&queue, n, &TWO), Pushed::Sent));
-        let (pushes, takes, counts) = (Arc::clone(&queue), Arc::clone(&queue), Arc::clone(&tally));
-        let (sent, taken) = race(
-            move || (3..=4).filter(|n| send(&pushes, *n, &TWO) == Pushed::Sent).count(),
-            move || {
-                let taken = usize::from(take(&takes, 1, &counts).is_some());
-                // Exact here: nobody but this thread takes.
-                assert!(takes.queued() <= 2, "{} queued", takes.queued());
-                taken
+        let (pushes, takes) = (Arc::clone(&queue), Arc::clone(&queue));
+        let (sent, ()) = race(
+            move || (3..=4).map(|n| send(&pushes, n, &TWO)).collect::<Vec<_>>(),
+            move || assert!(matches!(takes.take(1, &tally), Taken::Control(_))),
+        );
+        assert_eq!((sent, queue.queued()), (vec![Pushed::Full; 2], 2));
+    });
+}
+
+/// B4, W4: the first receiver's take without the flag, beside a successor's and a push: each message once, and none before an older one.
+/// Fails if `take_lone` does not look at the flag or at the batch, or if the mark stays when a push comes on top.
+#[test]
+fn b4_a_lone_take_passes_nothing_over() {
+    explore("lone/successor/push", 3, || {
+        let (queue, tally) = (open(), Arc::new(Tally::new()));
+        (1..=2).for_each(|n| assert_eq!(send(&queue, n, &MANY), Pushed::Sent));
+        let pushes = Arc::clone(&queue);
+        let pusher = thread::spawn(move || assert_eq!(send(&pushes, 3, &MANY), Pushed::Sent));
+        // A reset or a release takes under the flag too; here a second consumer of the same lease stands for all of them.
+        let (one, one_tally) = (Arc::clone(&queue), Arc::clone(&tally));
+        let (two, two_tally) = (Arc::clone(&queue), Arc::clone(&tally));
+        let (first, other) = race(
+            move || take(&one, 1, &one_tally),
+            move || match two.take(1, &two_tally) {
+                Taken::Delivery(delivery) => Some(*delivery.params()),
+                _ => None,
             },
         );
-        assert!(queue.queued() <= 2, "{} queued", queue.queued());
-        let left = std::iter::from_fn(|| take(&queue, 1, &tally)).count();
-        assert_eq!(taken + left, 2 + sent);
+        pusher.join().unwrap();
+        let rest: Vec<u32> = std::iter::from_fn(|| take(&queue, 1, &tally)).collect();
+        assert!(rest.is_sorted(), "{rest:?}");
+        assert!(rest.is_empty() || rest.first().copied() > first.max(other), "{first:?} {other:?} {rest:?}");
+        let mut all: Vec<u32> = first.into_iter().chain(other).chain(rest).collect();
+        all.sort_unstable();
+        assert_eq!((all, queue.taken()), (vec![1, 2, 3], 3));
     });
 }
 
@@ -102,8 +130,12 @@ fn q1_a_push_is_refused_only_if_the_bound_is_reached() {
         let (queue, tally) = (open(), Arc::new(Tally::new()));
         assert_eq!(send(&queue, 1, &TWO), Pushed::Sent);
         let (pushes, takes, counts) = (Arc::clone(&queue), Arc::clone(&queue), Arc::clone(&tally));
-        let (sent, first) = race(move || send(&pushes, 2, &TWO), move || take(&takes, 1, &counts));
-        assert_eq!((sent, first, take(&queue, 1, &tally)), (Pushed::Sent, Some(1), Some(2)));
+        // Not as the first receiver, whose lone take moves nothing into the batch.
+        let (sent, taken) = race(
+            move || send(&pushes, 2, &TWO),
+            move || matches!(takes.take(1, &counts), Taken::Delivery(_)),
+        );
+        assert_eq!((sent, taken, take(&queue, 1, &tally)), (Pushed::Sent, true, Some(2)));
     });
 }
 
@@ -207,6 +239,35 @@ fn c3_a_new_lease_gets_what_the_old_one_did_not_take() {
         got.extend(new);
         got.sort_unstable();
         assert_eq!(got, [1, 2, 3]);
+    });
+}
+
+/// C3, I6, W4: a lone take that starts after its lease has ended takes nothing, and one beside the change takes it or leaves it.
+/// Fails if `take_lone` does not look at the generation.
+#[test]
+fn c3_a_lone_take_leaves_the_message_to_a_new_lease() {
+    explore("lone/lease", usize::MAX, || {
+        let (queue, tally) = (open(), Arc::new(Tally::new()));
+        assert_eq!(send(&queue, 1, &MANY), Pushed::Sent);
+        let ended = Arc::new(AtomicU32::new(0));
+        let (old, old_tally, old_ended) = (Arc::clone(&queue), Arc::clone(&tally), Arc::clone(&ended));
+        let (new, new_tally) = (Arc::clone(&queue), Arc::clone(&tally));
+        let (by_old, by_new) = race(
+            move || {
+                // Acquire: pairs with Release below.
+                let over = old_ended.load(Ordering::Acquire) == 1;
+                let taken = old.take_lone(1, &old_tally).is_some();
+                assert!(!(over && taken), "an event for a lease that had ended");
+                taken
+            },
+            move || {
+                new.set_lease(2, 0);
+                ended.store(1, Ordering::Release);
+                take(&new, 2, &new_tally).is_some()
+            },
+        );
+        assert!(by_old != by_new);
+        assert_eq!(queue.taken(), 1);
     });
 }
 

@@ -1,8 +1,8 @@
 //! A connection's queue: one word.
 //!
 //! ```text
-//!  63           48 47                               4  3..0
-//!  [ messages     ][ address of the newest node      ][turn, flags]  turn: 2 bits; flags: CLOSED, PARKED
+//!   63   62        48 47                               4  3..0
+//!  [LONE][ messages   ][ address of the newest node      ][turn, flags]  turn: 2 bits; flags: CLOSED, PARKED
 //! ```
 //!
 //! *Push*: read the word, link the new node to the old newest, compare-and-swap. The same step checks the bound, sees CLOSED
@@ -25,6 +25,12 @@
 //!   one push, exactly four takes emptied the word and a node came back to the same address: then the bound is off by one burst,
 //!   once.) A release and a reset leave no message in the batch, and their turn in `batch_len`.
 
+//! * **W4** The first receiver of a tenancy may take without the flag what is marked `LONE`: swapping the word for empty takes just
+//!   that node, and fails if anybody emptied the word or added to it. Nothing older is passed over: another consumer that has
+//!   older events, in the batch or on the way there, emptied the word before this node was pushed, so by that push either its flag is
+//!   visible, or its end with the batch. The turn stays: the batch is empty, so no count of it belongs to this turn. Only this
+//!   receiver writes `taken_alone`, and the next tenancy's first comes after it is gone (I7).
+
 use std::ptr::{self, NonNull};
 
 use super::block::{Control, Delivery, Node, Opened, is_control};
@@ -34,12 +40,14 @@ const CLOSED: usize = 1;
 const PARKED: usize = 2;
 const TURN_SHIFT: u32 = 2;
 const TURNS: usize = 3;
-const FLAGS: usize = 0xF;
+/// There is one node, and it is a message.
+const LONE: usize = 1 << 63;
+const FLAGS: usize = LONE | 0xF;
 const COUNT_SHIFT: u32 = 48;
-const ADDRESS: usize = ((1 << COUNT_SHIFT) - 1) & !FLAGS;
+const ADDRESS: usize = ((1 << COUNT_SHIFT) - 1) & !0xF;
 
 /// The most messages a queue can be told to hold.
-pub(crate) const MAX_MESSAGES: usize = (1 << 16) - 1;
+pub(crate) const MAX_MESSAGES: usize = (1 << 15) - 1;
 
 const _: () = assert!(usize::BITS == 64, "the queue word packs a count beside a 48-bit address");
 
@@ -53,7 +61,7 @@ impl Word {
     }
 
     fn messages(self) -> usize {
-        self.0.addr() >> COUNT_SHIFT
+        self.0.addr() >> COUNT_SHIFT & MAX_MESSAGES
     }
 
     fn has(self, flag: usize) -> bool {
@@ -69,10 +77,16 @@ impl Word {
         (self.0.addr() >> TURN_SHIFT & TURNS) as u32
     }
 
-    /// The flags for the next turn.
+    /// The flags of an empty word in the next turn.
     fn next_turn(self) -> usize {
         let turn = (self.turn() as usize + 1) & TURNS;
-        self.flags() & !(TURNS << TURN_SHIFT) | turn << TURN_SHIFT
+        self.flags() & !(LONE | TURNS << TURN_SHIFT) | turn << TURN_SHIFT
+    }
+
+    /// The flags after a push of so many messages, one or none.
+    fn pushed_upon(self, messages: usize) -> usize {
+        let lone = self.newest().is_null() && messages == 1;
+        self.flags() & !(LONE | PARKED) | if lone { LONE } else { 0 }
     }
 
     fn with(node: *mut Node, messages: usize, flags: usize) -> Self {
@@ -145,8 +159,10 @@ pub(crate) struct Queue<P> {
     lagged: AtomicU64,
     /// What the queued messages weigh together.
     bytes: AtomicU64,
-    /// Messages handed out, over all tenants (W2).
+    /// Messages handed out under the flag, over all tenants (W2).
     taken: AtomicU64,
+    /// Messages handed out by lone takes, over all tenants (W4).
+    taken_alone: AtomicU64,
     /// Messages in the batch, above the turn of the take that filled it (W2, W3).
     batch_len: AtomicU32,
     /// 1 while somebody consumes.
@@ -185,6 +201,7 @@ impl<P> Queue<P> {
             lagged: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             taken: AtomicU64::new(0),
+            taken_alone: AtomicU64::new(0),
             batch_len: AtomicU32::new(0),
             consumer: AtomicU32::new(0),
             of: std::marker::PhantomData,
@@ -267,7 +284,7 @@ impl<P> Queue<P> {
                 // SAFETY: as above.
                 unsafe { *next = word.newest() }
             });
-            let new = Word::with(node, word.messages() + messages, word.flags() & !PARKED);
+            let new = Word::with(node, word.messages() + messages, word.pushed_upon(messages));
             // AcqRel: Release pairs with Acquire in take() and publishes the node (N1); later pushes carry it on, as their swaps
             // continue the release sequence. Acquire pairs with park(): whoever clears PARKED finds the tenant that set it.
             // Acquire on failure: as for the load.
@@ -284,6 +301,30 @@ impl<P> Queue<P> {
         // Relaxed: ordered by the word (W3).
         let batch = self.batch_len.load(Ordering::Relaxed);
         if batch & TURNS as u32 == word.turn() { (batch >> TURN_SHIFT) as usize } else { 0 }
+    }
+
+    /// Takes a message that is alone in the queue, without the flag; for the first receiver of a tenancy (W4). The common case of
+    /// a take, and only that: after `None` comes [`Queue::take`].
+    #[inline]
+    pub(crate) fn take_lone(&self, generation: u32, tally: &Tally) -> Option<Delivery<P>> {
+        // Acquire: pairs with Release in push().
+        let word = Word(self.word.load(Ordering::Acquire));
+        // Acquire: pairs with Release in unlock(). Relaxed: the batch by that, `lagged` by the word (see reset()).
+        let alone = word.has(LONE)
+            && self.consumer.load(Ordering::Acquire) == 0
+            && self.batch.load(Ordering::Relaxed).is_null()
+            && self.lagged.load(Ordering::Relaxed) == 0
+            && self.generation() == generation;
+        if !alone {
+            return None;
+        }
+        let empty = Word::with(ptr::null_mut(), 0, word.flags() & !LONE);
+        // Acquire: pairs with Release in push() and brings the node. It publishes nothing.
+        self.word.compare_exchange(word.0, empty.0, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        // SAFETY: taken from the word, so ours (W1, N1), and a message by its mark (W4).
+        let delivery = unsafe { Delivery::new(NonNull::new(word.newest())?) };
+        // Acquire: as in take_locked().
+        self.judged(delivery, self.lease.load(Ordering::Acquire) as u32, &self.taken_alone, tally).ok()
     }
 
     /// Takes the next event for the lease of this generation.
@@ -303,51 +344,65 @@ impl<P> Queue<P> {
             if !self.lock() {
                 return Taken::Busy;
             }
-            let (taken, withheld) = self.take_locked(generation, tally);
+            let taken = self.take_locked(generation, tally);
             self.unlock();
-            match withheld {
-                // Dropped outside the lock: it may run the caller's own code.
-                Some(withheld) => drop(withheld),
-                None => return taken,
+            match taken {
+                Ok(taken) => return taken,
+                // Outside the lock: it may run the caller's own code.
+                Err(withheld) => drop(withheld),
             }
         }
     }
 
-    /// One step of a take; the second part is what is withheld, after which to take again.
-    fn take_locked(&self, generation: u32, tally: &Tally) -> (Taken<P>, Option<Withheld<P>>) {
+    /// One step of a take, under the lock; after something withheld, take again.
+    #[inline(never)]
+    fn take_locked(&self, generation: u32, tally: &Tally) -> Result<Taken<P>, Withheld<P>> {
         // Acquire: pairs with AcqRel in set_lease().
         let lease = self.lease.load(Ordering::Acquire);
         if (lease >> 32) as u32 != generation {
-            return (Taken::Superseded, None);
+            return Ok(Taken::Superseded);
         }
         if self.lagged.load(Ordering::Relaxed) != 0 {
             // Relaxed: a count. AcqRel is not needed: nothing is published by it.
-            return (Taken::Lagged(self.lagged.swap(0, Ordering::Relaxed)), None);
+            return Ok(Taken::Lagged(self.lagged.swap(0, Ordering::Relaxed)));
         }
         let Some(node) = self.next_node() else {
             let closed = Word(self.word.load(Ordering::Acquire)).has(CLOSED);
-            return (if closed { Taken::Closed } else { Taken::Empty }, None);
+            return Ok(if closed { Taken::Closed } else { Taken::Empty });
         };
         // SAFETY: taken from the batch, so ours (W1, N1).
         match unsafe { Opened::<P>::new(node) } {
             // A receipt of another user's is not handed out either (rule C5).
             Opened::Control(Control::Subscribed { auth: Some(auth), .. }) if auth != lease as u32 => {
-                (Taken::Empty, Some(Withheld::Control))
+                Err(Withheld::Control)
             }
-            Opened::Control(event) => (Taken::Control(event), None),
-            Opened::Delivery(mut delivery) => {
-                if delivery.weight() > 0 {
-                    self.bytes.fetch_sub(delivery.weight(), Ordering::Relaxed);
-                }
-                if delivery.judge(lease as u32) {
-                    // Relaxed: written only under the lock (W2), read by statistics.
-                    self.taken.store(self.taken.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-                    (Taken::Delivery(delivery), None)
-                } else {
-                    tally.withheld.fetch_add(1, Ordering::Relaxed);
-                    (Taken::Empty, Some(Withheld::Delivery(delivery)))
-                }
+            Opened::Control(event) => Ok(Taken::Control(event)),
+            Opened::Delivery(delivery) => {
+                let judged = self.judged(delivery, lease as u32, &self.taken, tally);
+                judged.map(Taken::Delivery).map_err(Withheld::Delivery)
             }
+        }
+    }
+
+    /// A message just taken, if it is to be handed out to the user of `auth`; otherwise it is withheld (rule C5).
+    #[inline]
+    fn judged(
+        &self,
+        mut delivery: Delivery<P>,
+        auth: u32,
+        taken: &AtomicU64,
+        tally: &Tally,
+    ) -> Result<Delivery<P>, Delivery<P>> {
+        if delivery.weight() > 0 {
+            self.bytes.fetch_sub(delivery.weight(), Ordering::Relaxed);
+        }
+        if delivery.judge(auth) {
+            // Relaxed: one writer at a time (W2, W4), read by statistics.
+            taken.store(taken.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            Ok(delivery)
+        } else {
+            tally.withheld.fetch_add(1, Ordering::Relaxed);
+            Err(delivery)
         }
     }
 
@@ -564,13 +619,18 @@ impl<P> Queue<P> {
 
     /// Messages handed out, over all tenants.
     pub(crate) fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
+        self.taken.load(Ordering::Relaxed) + self.taken_alone.load(Ordering::Relaxed)
     }
 }
 
 impl<P> Drop for Queue<P> {
     fn drop(&mut self) {
-        self.release(&Tally::new());
+        // Relaxed: nobody else is here. Most are empty, and an engine has many.
+        if !Word(self.word.load(Ordering::Relaxed)).newest().is_null()
+            || !self.batch.load(Ordering::Relaxed).is_null()
+        {
+            self.release(&Tally::new());
+        }
     }
 }
 

@@ -60,6 +60,11 @@ impl Joined {
         Self(Swap::new(Arc::new(Record::Ended)))
     }
 
+    /// Another that begins as this one is now.
+    pub(crate) fn shared(&self) -> Self {
+        Self(Swap::new(self.0.load_full()))
+    }
+
     /// For a new tenant; the slot is the caller's alone.
     pub(crate) fn open(&self) {
         self.0.swap(Arc::new(Record::Open(Set::default())));

@@ -3,7 +3,7 @@
 //!
 //! * **I7** A slot gets its next tenant only when nobody can still hold a snapshot that names it for the last one: whoever works
 //!   with slot numbers out of a snapshot pins the epoch before loading it, and a slot is freed by a deferred call after every
-//!   channel's current snapshot has lost it.
+//!   channel's current snapshot has lost it, and after every receiving half that ever had a lease of the tenancy is gone.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,8 +15,8 @@ use crate::sync::{AtomicU32, AtomicU64, Loaded, Ordering, Pool, Swap, epoch};
 /// Names a slot.
 pub(crate) type SlotId = u32;
 
-const PAGE: usize = if cfg!(holocast_loom) { 2 } else { 1024 };
-const PAGES: usize = if cfg!(holocast_loom) { 4 } else { 8192 };
+const PAGE: usize = if cfg!(holocast_loom) { 2 } else { 512 };
+const PAGES: usize = if cfg!(holocast_loom) { 4 } else { 16_384 };
 
 /// How many connections can be live at once.
 pub(crate) const MAX_SLOTS: usize = PAGE * PAGES;
@@ -28,8 +28,8 @@ pub(crate) struct Slot<P> {
     pub(crate) tally: Tally,
     tenant: Swap<Tenant>,
     tickets: AtomicU64,
-    /// How many of the two that must be done with a tenancy are: the receiving half and the teardown.
-    done: AtomicU32,
+    /// Who must be done with the tenancy before the slot gets another: its teardown and every receiving half, superseded or not.
+    holders: AtomicU32,
     of: std::marker::PhantomData<fn() -> P>,
 }
 
@@ -43,7 +43,7 @@ struct Page<P> {
 #[derive(Debug)]
 pub(crate) struct Slots<P> {
     /// `OnceLock`: a thread that needs a page that another is just putting in waits for that.
-    pages: Box<[OnceLock<Page<P>>]>,
+    pages: Box<[OnceLock<Box<Page<P>>>]>,
     /// A take may wait for a put that is half done; then only connects wait, never a publisher or a receiver.
     free: Pool<SlotId>,
     /// The lowest number never given out.
@@ -51,13 +51,13 @@ pub(crate) struct Slots<P> {
 }
 
 impl<P> Slot<P> {
-    fn new(nobody: &Arc<Tenant>) -> Self {
+    fn new(nobody: &Arc<Tenant>, nothing: &Joined) -> Self {
         Self {
-            joined: Joined::ended(),
+            joined: nothing.shared(),
             tally: Tally::new(),
             tenant: Swap::new(Arc::clone(nobody)),
             tickets: AtomicU64::new(1),
-            done: AtomicU32::new(0),
+            holders: AtomicU32::new(0),
             of: std::marker::PhantomData,
         }
     }
@@ -81,17 +81,34 @@ impl<P> Slot<P> {
         self.tenant.replace(current, next)
     }
 
-    /// Called once by the receiving half of the last lease and once by the teardown, after their last look at the slot's
-    /// tenancy; true for the second.
-    pub(crate) fn is_done(&self) -> bool {
-        // AcqRel: the second sees all that the first did.
-        self.done.fetch_add(1, Ordering::AcqRel) == 1
+    /// Holds the slot for one more receiving half; false: the tenancy is over.
+    pub(crate) fn hold(&self) -> bool {
+        // Relaxed: whoever holds was told of the slot by other edges; let_go() orders the end.
+        let mut holders = self.holders.load(Ordering::Relaxed);
+        while holders > 0 {
+            match self.holders.compare_exchange_weak(
+                holders,
+                holders + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => holders = now,
+            }
+        }
+        false
     }
 
-    /// Makes the slot ready for a tenancy; it is the caller's alone.
+    /// Called once by each holder, after its last look at the slot's tenancy; true for the last one.
+    pub(crate) fn let_go(&self) -> bool {
+        // AcqRel: the last sees all that the others did.
+        self.holders.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Makes the slot ready for a tenancy, held by its teardown and its first receiving half; it is the caller's alone.
     pub(crate) fn prepare(&self) {
         // Relaxed: published with the tenant.
-        self.done.store(0, Ordering::Relaxed);
+        self.holders.store(2, Ordering::Relaxed);
         self.joined.open();
     }
 }
@@ -121,26 +138,24 @@ impl<P: Send + Sync + 'static> Slots<P> {
             }
         })?;
         self.pages[id as usize / PAGE].get_or_init(|| {
-            let nobody = Arc::new(Tenant::nobody());
-            Page {
+            let (nobody, nothing) = (Arc::new(Tenant::nobody()), Joined::ended());
+            Box::new(Page {
                 queues: (0..PAGE).map(|_| Queue::new()).collect(),
-                slots: (0..PAGE).map(|_| Slot::new(&nobody)).collect(),
-            }
+                slots: (0..PAGE).map(|_| Slot::new(&nobody, &nothing)).collect(),
+            })
         });
         Some(id)
     }
 
-    /// Frees the slot for another tenancy once no reader can hold a snapshot that names it (I7). Called when both are done with it
-    /// ([`Slot::is_done`]).
+    /// Frees the slot for another tenancy once no reader can hold a snapshot that names it (I7). Called by its last holder.
     pub(crate) fn free_later(self: &Arc<Self>, id: SlotId) {
         let slots = Arc::downgrade(self);
         let guard = epoch::pin();
         guard.defer(move || {
-            let Some(slots) = slots.upgrade() else { return };
-            // A receiver that was superseded long ago may be inside a take; then once more, later.
-            match slots.queue(id).release(&slots.slot(id).tally) {
-                true => slots.free.put(id),
-                false => slots.free_later(id),
+            if let Some(slots) = slots.upgrade() {
+                // Nobody else is left who could consume.
+                slots.queue(id).release(&slots.slot(id).tally);
+                slots.free.put(id);
             }
         });
         guard.flush();
@@ -160,7 +175,7 @@ impl<P: Send + Sync + 'static> Slots<P> {
 
     /// Every slot that was ever given out.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Queue<P>, &Slot<P>)) {
-        for page in self.pages.iter().map_while(OnceLock::get) {
+        for page in self.pages.iter().filter_map(OnceLock::get) {
             page.queues.iter().zip(&page.slots).for_each(|(queue, slot)| f(queue, slot));
         }
     }

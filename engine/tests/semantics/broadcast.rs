@@ -117,7 +117,7 @@ fn b3_the_publisher_waits_for_nobody_and_learns_whom_it_reached() {
 fn b4_events_of_one_publisher_arrive_in_the_order_in_which_it_sent_them_across_channels() {
     const MESSAGES: u64 = 6_000;
     let realtime: Realtime<u64> =
-        Realtime::builder().queue_capacity(65_535).build().expect("the settings are valid");
+        Realtime::builder().queue_capacity(32_767).build().expect("the settings are valid");
     let channels = [room(), lobby(), channel!("doc", "abc")];
     let mut one = connect(&realtime, &tab("i1"));
     for channel in &channels {
