@@ -334,7 +334,7 @@ impl<P: Send + Sync + 'static> Realtime<P> {
     /// A name beyond the limits.
     pub fn channel(&self, channel: &Channel) -> Result<HotChannel<P>, Error> {
         channel.check(&self.engine.limits)?;
-        Ok(HotChannel::new(Arc::clone(&self.engine), channel.clone()))
+        Ok(HotChannel::new(Arc::clone(&self.engine), channel))
     }
 
     /// Binds a component of the client's own instance, authorized by its current user (rule S7). Returns the fresh receipt, or

@@ -2,7 +2,7 @@
 //!
 //! * **I1** Stamps grow along a cell's snapshots, and from a retired cell to its successor by way of `floor`.
 //! * **I2** A change resolves identities after it loaded the snapshot that it replaces: the caller's closure runs between the two.
-//! * **I5** A snapshot without members and revocations is marked retired in the same step; nobody edits a retired cell, whoever
+//! * **I5** A snapshot without members, revocations and handles is marked retired in the same step; nobody edits a retired cell, whoever
 //!   meets one in the map takes it out. So an edit is never made to a cell that the map has lost: the map loses only retired cells.
 //!
 //! Revocations expire without a thread (rule R4): every edit gives back a few of its own channel's, and a few of the channel that is
@@ -174,6 +174,24 @@ impl ChannelIndex {
                 return Ok(result);
             }
         }
+    }
+
+    /// The channel's cell, kept from retirement until [`ChannelIndex::let_go`].
+    pub(crate) fn hold(&self, channel: &Channel) -> Arc<Cell> {
+        let hold = |cell: &Arc<Cell>, _: &Snapshot, draft: &mut Draft| {
+            draft.handles += 1;
+            Some(Arc::clone(cell))
+        };
+        self.edit(channel, true, hold).expect("an edit that makes the cell and does not decline")
+    }
+
+    /// Undoes one [`ChannelIndex::hold`].
+    pub(crate) fn let_go(&self, cell: &Arc<Cell>) {
+        // Never retired: it is held.
+        let _ = self.edit_cell(cell, |_, _, draft| {
+            draft.handles -= 1;
+            Some(())
+        });
     }
 
     fn new_cell(&self, channel: &Channel) -> Arc<Cell> {

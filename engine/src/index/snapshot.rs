@@ -13,22 +13,35 @@ pub(crate) struct Snapshot {
     pub(crate) stamp: Stamp,
     pub(crate) members: Members,
     pub(crate) revocations: Revocations,
+    /// Handles that keep the channel's cell, though it be empty.
+    handles: usize,
     /// The last snapshot of its cell; nobody edits it (I5).
     pub(crate) retired: bool,
 }
 
 impl Snapshot {
     pub(crate) fn empty(stamp: Stamp) -> Self {
-        Self { stamp, members: Members::default(), revocations: Revocations::default(), retired: false }
+        Self {
+            stamp,
+            members: Members::default(),
+            revocations: Revocations::default(),
+            handles: 0,
+            retired: false,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.members.is_empty() && self.revocations.is_empty()
+        self.members.is_empty() && self.revocations.is_empty() && self.handles == 0
     }
 
     /// The next state, to be changed; O(1).
     pub(crate) fn draft(&self, stamp: Stamp) -> Draft {
-        Draft { stamp, members: self.members.clone(), revocations: self.revocations.clone() }
+        Draft {
+            stamp,
+            members: self.members.clone(),
+            revocations: self.revocations.clone(),
+            handles: self.handles,
+        }
     }
 }
 
@@ -38,6 +51,7 @@ pub(crate) struct Draft {
     pub(crate) stamp: Stamp,
     pub(crate) members: Members,
     pub(crate) revocations: Revocations,
+    pub(crate) handles: usize,
 }
 
 impl Draft {
@@ -105,7 +119,9 @@ impl Draft {
     }
 
     pub(super) fn into_snapshot(self) -> Snapshot {
-        let retired = self.members.is_empty() && self.revocations.is_empty();
-        Snapshot { stamp: self.stamp, members: self.members, revocations: self.revocations, retired }
+        let Self { stamp, members, revocations, handles } = self;
+        let mut next = Snapshot { stamp, members, revocations, handles, retired: false };
+        next.retired = next.is_empty();
+        next
     }
 }

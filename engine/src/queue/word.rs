@@ -319,7 +319,7 @@ impl<P> Queue<P> {
             return None;
         }
         let empty = Word::with(ptr::null_mut(), 0, word.flags() & !LONE);
-        // Acquire: pairs with Release in push() and brings the node. It publishes nothing.
+        // Acquire: pairs with Release in push() and brings the node, which may be a later one at the same address. Publishes nothing.
         self.word.compare_exchange(word.0, empty.0, Ordering::Acquire, Ordering::Relaxed).ok()?;
         // SAFETY: taken from the word, so ours (W1, N1), and a message by its mark (W4).
         let delivery = unsafe { Delivery::new(NonNull::new(word.newest())?) };

@@ -22,10 +22,10 @@ use crate::ready::ReadyList;
 use crate::trace::{EventWriter, Op, Params};
 
 /// Messages that a queue holds: far more than one drain leaves in any.
-const QUEUE_CAPACITY: usize = 65_535;
+const QUEUE_CAPACITY: usize = 32_767;
 
 /// Without output: drain after so many operations. Each puts at most one message into a queue, so none gets full.
-const LAZY_OPERATIONS: u64 = 32_768;
+const LAZY_OPERATIONS: u64 = 16_384;
 
 /// Without output: drain after so many deliveries, or so many for each tab if that is more. Several for each pay for the look
 /// at those that have none; the memory that they hold stays in proportion to that of the tabs.
