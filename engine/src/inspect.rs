@@ -107,9 +107,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
         self.registry.for_each_instance(|slot| {
             stats.connections += u64::from(self.registry.slot(slot).peek_tenant().is_live());
         });
-        stats.channels = self.index.len() as u64;
         self.index.for_each(|cell| {
             let snapshot = cell.snapshot();
+            stats.channels += u64::from(!snapshot.is_held_only());
             stats.members += snapshot.members.len() as u64;
             stats.revocations += snapshot.revocations.len() as u64;
             for leaf in snapshot.members.leaves() {

@@ -18,7 +18,7 @@ use crate::sync::{AtomicU64, Ordering, shard};
 pub struct Stats {
     /// Live connections.
     pub connections: u64,
-    /// Channels with a binding, a revocation or a handle.
+    /// Channels with a binding or a revocation.
     pub channels: u64,
     /// Members of all channels: connections bound by at least one cid, once per channel.
     pub members: u64,

@@ -83,10 +83,6 @@ mod production {
             Self(papaya::HashMap::builder().capacity(expected).hasher(Default::default()).build())
         }
 
-        pub(crate) fn len(&self) -> usize {
-            self.0.len()
-        }
-
         /// Calls `f` with the value in place, if there is one.
         pub(crate) fn read<R>(&self, key: &K, f: impl FnOnce(&V) -> R) -> Option<R> {
             self.0.pin().get(key).map(f)
@@ -263,10 +259,6 @@ mod stand_in {
     impl<K: Ord + Clone, V: Clone> Map<K, V> {
         pub(crate) fn with_capacity(_expected: usize) -> Self {
             Self(Mutex::new(BTreeMap::new()))
-        }
-
-        pub(crate) fn len(&self) -> usize {
-            self.0.lock().unwrap().len()
         }
 
         pub(crate) fn read<R>(&self, key: &K, f: impl FnOnce(&V) -> R) -> Option<R> {

@@ -99,11 +99,6 @@ impl ChannelIndex {
         }
     }
 
-    /// Channels that have a cell.
-    pub(crate) fn len(&self) -> usize {
-        self.cells.len()
-    }
-
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }

@@ -34,6 +34,11 @@ impl Snapshot {
         self.members.is_empty() && self.revocations.is_empty() && self.handles == 0
     }
 
+    /// Whether nothing but handles keeps the channel's cell.
+    pub(crate) fn is_held_only(&self) -> bool {
+        self.members.is_empty() && self.revocations.is_empty() && self.handles > 0
+    }
+
     /// The next state, to be changed; O(1).
     pub(crate) fn draft(&self, stamp: Stamp) -> Draft {
         Draft {
