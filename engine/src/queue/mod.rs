@@ -1,5 +1,6 @@
 //! One lock-free queue per connection, and the blocks whose nodes travel through it. The only home of unsafe code.
 //!
+//! * [`packed`]: the bits of the word.
 //! * [`word`]: the queue, one atomic word; push, take, close, park.
 //! * [`block`]: the nodes of one broadcast to one leaf of members, allocated together, and the delivery handed out.
 //! * [`parker`]: who sleeps on a queue.
@@ -7,6 +8,7 @@
 //! Callers: `fanout.rs` pushes, `connection.rs` takes, `registry/` opens and closes.
 
 mod block;
+mod packed;
 mod parker;
 mod word;
 
@@ -17,5 +19,6 @@ mod tests;
 
 pub use block::{Cids, Delivery};
 pub(crate) use block::{Control, Publication};
+pub(crate) use packed::MAX_MESSAGES;
 pub(crate) use parker::Parker;
-pub(crate) use word::{Bound, MAX_MESSAGES, Parked, Pushed, Queue, Taken, Tally, prefetch};
+pub(crate) use word::{Bound, Parked, Pushed, Queue, Taken, Tally, prefetch};

@@ -1,9 +1,4 @@
-//! A connection's queue: one word.
-//!
-//! ```text
-//!   63   62        48 47                               4  3..0
-//!  [LONE][ messages   ][ address of the newest node      ][turn, flags]  turn: 2 bits; flags: CLOSED, PARKED
-//! ```
+//! A connection's queue: one word ([`Word`]).
 //!
 //! *Push*: read the word, link the new node to the old newest, compare-and-swap. The same step checks the bound, sees CLOSED
 //! and learns whether somebody sleeps. *Take*: swap the word for empty and turn the chain round; the rest of it waits as the
@@ -34,65 +29,8 @@
 use std::ptr::{self, NonNull};
 
 use super::block::{Control, Delivery, Node, Opened, is_control};
+use super::packed::{CLOSED, LONE, PARKED, TURN_SHIFT, TURNS, Word};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-
-const CLOSED: usize = 1;
-const PARKED: usize = 2;
-const TURN_SHIFT: u32 = 2;
-const TURNS: usize = 3;
-/// There is one node, and it is a message.
-const LONE: usize = 1 << 63;
-const FLAGS: usize = LONE | 0xF;
-const COUNT_SHIFT: u32 = 48;
-const ADDRESS: usize = ((1 << COUNT_SHIFT) - 1) & !0xF;
-
-/// The most messages a queue can be told to hold.
-pub(crate) const MAX_MESSAGES: usize = (1 << 15) - 1;
-
-const _: () = assert!(usize::BITS == 64, "the queue word packs a count beside a 48-bit address");
-
-/// The word, as read.
-#[derive(Clone, Copy)]
-struct Word(*mut Node);
-
-impl Word {
-    fn newest(self) -> *mut Node {
-        self.0.map_addr(|bits| bits & ADDRESS)
-    }
-
-    fn messages(self) -> usize {
-        self.0.addr() >> COUNT_SHIFT & MAX_MESSAGES
-    }
-
-    fn has(self, flag: usize) -> bool {
-        self.0.addr() & flag != 0
-    }
-
-    fn flags(self) -> usize {
-        self.0.addr() & FLAGS
-    }
-
-    /// Of the takes that emptied it, modulo four.
-    fn turn(self) -> u32 {
-        (self.0.addr() >> TURN_SHIFT & TURNS) as u32
-    }
-
-    /// The flags of an empty word in the next turn.
-    fn next_turn(self) -> usize {
-        let turn = (self.turn() as usize + 1) & TURNS;
-        self.flags() & !(LONE | TURNS << TURN_SHIFT) | turn << TURN_SHIFT
-    }
-
-    /// The flags after a push of so many messages, one or none.
-    fn pushed_upon(self, messages: usize) -> usize {
-        let lone = self.newest().is_null() && messages == 1;
-        self.flags() & !(LONE | PARKED) | if lone { LONE } else { 0 }
-    }
-
-    fn with(node: *mut Node, messages: usize, flags: usize) -> Self {
-        Self(node.map_addr(|address| address | messages << COUNT_SHIFT | flags))
-    }
-}
 
 /// How much a queue may hold, and what the message at hand weighs.
 #[derive(Debug, Clone, Copy)]
