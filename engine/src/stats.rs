@@ -71,7 +71,7 @@ impl Counters {
     /// Counts one broadcast.
     pub(crate) fn broadcast(&self, accepted: usize, refused: usize) {
         let number = shard();
-        // A thread's number is its own, so the first threads have shards of their own, where nobody else writes; the others share the rest.
+        // A thread's number is its own, so the first threads have shards where nobody else writes; the others share the rest.
         let own = number < OWN_SHARDS;
         let shard = &self.0[if own { number } else { OWN_SHARDS + number % SHARED_SHARDS }];
         // Relaxed, all of them: counts, summed up by stats().

@@ -8,7 +8,8 @@
 //! The batch belongs to the queue, not to the receiver, because a superseding receiver inherits it (rule C3). Consumers exclude
 //! each other by the `consumer` flag: the receiver inside one `take`, its successor, an overflow's `reset`, and the release at
 //! the end. Nobody waits for it: a receiver that meets another consumer reports [`Taken::Busy`] and comes back, a publisher
-//! that wanted to reset refuses its message instead, an end of connection leaves the rest to the one who holds it.
+//! that wanted to reset refuses its message instead, an end of connection leaves the rest to the one who holds it. One take does
+//! without the flag (W4).
 //!
 //! * **W1** nodes reachable from the word or the batch belong to the queue; taking the whole chain by one atomic step makes
 //!   them the taker's own (N1).
@@ -19,7 +20,6 @@
 //!   has not emptied the word yet, so the batch is empty; or it has since, and the push's swap fails. (Unless, between two steps of
 //!   one push, exactly four takes emptied the word and a node came back to the same address: then the bound is off by one burst,
 //!   once.) A release and a reset leave no message in the batch, and their turn in `batch_len`.
-
 //! * **W4** The first receiver of a tenancy may take without the flag what is marked `LONE`: swapping the word for empty takes just
 //!   that node, and fails if anybody emptied the word or added to it. Nothing older is passed over: another consumer that has
 //!   older events, in the batch or on the way there, emptied the word before this node was pushed, so by that push either its flag is
