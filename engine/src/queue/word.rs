@@ -15,7 +15,7 @@
 //!   them the taker's own (N1).
 //! * **W2** `batch`, `batch_len` and `taken` are written only by the holder of `consumer`.
 //! * **W3** messages in the word and in the batch together never exceed the bound, and a push is refused only if they reach it.
-//!   Every take that empties the word steps its *turn* and writes `batch_len`, with the new turn, just before. A push reads the
+//!   Every take under the flag that empties the word steps its *turn* and writes `batch_len`, with it, just before. A push reads the
 //!   word, then `batch_len`, then swaps the word if unchanged. Turns agree: the batch is the one of this word. They differ: a take
 //!   has not emptied the word yet, so the batch is empty; or it has since, and the push's swap fails. (Unless, between two steps of
 //!   one push, exactly four takes emptied the word and a node came back to the same address: then the bound is off by one burst,
