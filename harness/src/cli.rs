@@ -35,6 +35,23 @@ Publisher threads run the operations, receiver threads drain the queues. At the 
 their latency, and the accounting of every message (accepted = taken + queued + released + withheld); if that does not balance \
 the exit code is 1. The same seed gives every publisher the same operations in the same order.";
 
+const ABOUT_COMPARE: &str = "Hold the engine against its peers and against the floor, side by side in one run.
+
+All peers do the same work in turns (A B C A B C ...); figures are medians over the turns with the least and the most, ratios \
+are those of turns that ran side by side. docs/benchmarking.md says what each row is.";
+
+const ABOUT_RUN: &str = "Run workloads at planned rates, audit every delivery, and write a report.
+
+Operations have planned times, and a latency counts from there: when the engine falls behind, the wait shows. A workload is a \
+file in TOML; those in harness/workloads are built in and go by their names. Without any, a default set runs in about a minute. \
+Afterwards every delivery is held against the rules: nothing lost, doubled, late after an unsubscribe, or leaked after a logout; \
+if one is, the exit code is 1.";
+
+const ABOUT_REPORT: &str = "Make one page of one set of results, or of two that it compares.
+
+The page is one HTML file that needs nothing else. Results are the JSON that `run --format json`, `run --out` and `compare --json` \
+write; docs/results.schema.json describes it.";
+
 /// A way to use the engine.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -44,6 +61,15 @@ pub enum Command {
     /// Run a chat network: rooms of every size, messages, kicks, logins and reconnects on several threads
     #[command(long_about = ABOUT_CHAT)]
     Chat(ChatArgs),
+    /// Hold the engine against its peers and against the floor, side by side in one run
+    #[command(long_about = ABOUT_COMPARE)]
+    Compare(CompareArgs),
+    /// Run workloads at planned rates, audit every delivery, and write a report
+    #[command(long_about = ABOUT_RUN)]
+    Run(RunArgs),
+    /// Make one page of one set of results, or of two that it compares
+    #[command(long_about = ABOUT_REPORT)]
+    Report(ReportArgs),
 }
 
 /// Arguments of `holocast replay`.
@@ -102,6 +128,82 @@ pub struct ChatArgs {
     pub out: PathBuf,
 }
 
+/// Arguments of `holocast compare`.
+#[derive(Debug, Clone, Args)]
+pub struct CompareArgs {
+    /// Fewer sizes and turns: under a minute
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Write the results to FILE as JSON (docs/results.schema.json)
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Only workloads whose names contain one of these
+    #[arg(value_name = "WORKLOAD")]
+    pub workloads: Vec<String>,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// A table to read
+    #[default]
+    Text,
+    /// The document of docs/results.schema.json
+    Json,
+    /// One line a run
+    Csv,
+}
+
+/// Arguments of `holocast run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Names of built-in workloads, or workload files; without any, the default set
+    #[arg(value_name = "WORKLOAD")]
+    pub workloads: Vec<String>,
+
+    /// How results are printed on standard output
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+
+    /// Folder for report.html and report.json [default: report, for the default set; else nothing is written]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Names the operations: the same seed, the same operations
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Length of each measurement, without the warm-up [default: the workload's]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub duration: Option<f64>,
+
+    /// Operations a second in all; the shares of their kinds stay [default: the workload's]
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    pub rate: Option<f64>,
+
+    /// Threads that call the engine [default: the workload's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub threads: Option<u32>,
+
+    /// Only list the built-in workloads
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// Arguments of `holocast report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Results of `run` or `compare`; of two, the second is held against the first
+    #[arg(required = true, num_args = 1..=2, value_name = "JSON")]
+    pub files: Vec<PathBuf>,
+
+    /// The page
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    pub out: PathBuf,
+}
+
 impl Default for ChatArgs {
     /// What `holocast` without arguments runs.
     fn default() -> Self {
@@ -118,6 +220,14 @@ fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= 1e6 => Ok(seconds),
         Ok(_) => Err("not between 0 and 1000000".to_owned()),
+        Err(_) => Err("not a number".to_owned()),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1e9 => Ok(rate),
+        Ok(_) => Err("not between 0 and 1000000000".to_owned()),
         Err(_) => Err("not a number".to_owned()),
     }
 }

@@ -4,7 +4,11 @@
 
 pub mod chat;
 pub mod cli;
+pub mod compare;
 pub mod failure;
 pub mod ready;
 pub mod replay;
+pub mod report;
+pub mod results;
+pub mod run;
 pub mod trace;
