@@ -6,12 +6,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use holocast_harness::allocation::Counting;
 use holocast_harness::cli::{self, ChatArgs, Cli, Command, ReplayArgs};
 use holocast_harness::failure::Failure;
 use holocast_harness::replay::{Summary, replay};
 use holocast_harness::trace::Source;
 use holocast_harness::{chat, compare, report, run};
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// Counts only while `compare` asks for it.
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 const WRITE_BYTES: usize = 256 << 10;
 

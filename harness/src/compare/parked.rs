@@ -1,0 +1,129 @@
+//! A parked tokio task for every connection: from the call to the last receipt.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::peer::{Peer, Receiver};
+use super::turns::Sample;
+use super::world::{Contestant, World};
+
+/// Which of tokio's runtimes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flavour {
+    /// The publisher and the tasks share one thread.
+    CurrentThread,
+    /// As many workers as the machine has cores; the publisher is a task too.
+    MultiThread,
+}
+
+/// The params that end a task.
+const STOP: u64 = 0;
+
+/// A crowd of tasks.
+pub(super) trait Parked {
+    fn name(&self) -> &'static str;
+
+    /// Broadcasts, and waits until all have it; about so many deliveries.
+    fn round(&mut self, deliveries: usize) -> Sample;
+
+    /// Ends the tasks and gives the connections back.
+    fn unpark(self: Box<Self>) -> Box<dyn Contestant>;
+}
+
+struct Tasks<P: Peer> {
+    peer: Arc<P>,
+    room: holocast::Channel,
+    guest: P::Receiver,
+    runtime: Runtime,
+    tasks: Vec<JoinHandle<P::Receiver>>,
+    receipts: Arc<Receipts>,
+}
+
+#[derive(Default)]
+struct Receipts {
+    missing: AtomicUsize,
+    all: Notify,
+}
+
+pub(super) fn park<P: Peer>(world: World<P>, flavour: Flavour) -> Box<dyn Parked> {
+    let World { peer, receivers, guest, room } = world;
+    let runtime = match flavour {
+        Flavour::CurrentThread => Builder::new_current_thread().build(),
+        Flavour::MultiThread => Builder::new_multi_thread().build(),
+    };
+    let runtime = runtime.expect("a runtime without drivers asks the system for threads only");
+    let receipts = Arc::new(Receipts::default());
+    let tasks = receivers
+        .into_iter()
+        .map(|mut receiver| {
+            let receipts = Arc::clone(&receipts);
+            runtime.spawn(async move {
+                loop {
+                    let params = receiver.take().await;
+                    // AcqRel: the last receipt comes after all others.
+                    if receipts.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
+                        receipts.all.notify_one();
+                    }
+                    if params.is_none_or(|params| params == STOP) {
+                        return receiver;
+                    }
+                }
+            })
+        })
+        .collect();
+    let tasks = Tasks { peer: Arc::new(peer), room, guest, runtime, tasks, receipts };
+    Box::new(tasks)
+}
+
+impl<P: Peer> Tasks<P> {
+    fn broadcast(&self, params: u64) -> Duration {
+        // Release: with the tasks' AcqRel.
+        self.receipts.missing.store(self.tasks.len(), Ordering::Release);
+        let (peer, room, receipts) = (Arc::clone(&self.peer), self.room.clone(), Arc::clone(&self.receipts));
+        let publisher = async move {
+            let start = Instant::now();
+            peer.publish(&room, params);
+            receipts.all.notified().await;
+            start.elapsed()
+        };
+        let handle = self.runtime.spawn(publisher);
+        self.runtime.block_on(handle).expect("the publisher does not panic")
+    }
+}
+
+impl<P: Peer> Parked for Tasks<P> {
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
+    fn round(&mut self, deliveries: usize) -> Sample {
+        let rounds = (deliveries / self.tasks.len()).clamp(1, 200);
+        let mut time = Duration::ZERO;
+        for _ in 0..rounds {
+            // A task that has taken waits again within the same poll; the first round of all, in which some were never polled
+            // before, is the unmeasured one.
+            time += self.broadcast(1);
+        }
+        Sample::Total(time.as_nanos() as f64 / (rounds * self.tasks.len()) as f64)
+    }
+
+    fn unpark(self: Box<Self>) -> Box<dyn Contestant> {
+        self.broadcast(STOP);
+        let Tasks { peer, room, guest, runtime, tasks, .. } = *self;
+        let receivers = runtime.block_on(async {
+            let mut receivers = Vec::with_capacity(tasks.len());
+            for task in tasks {
+                receivers.push(task.await.expect("a receiver does not panic"));
+            }
+            receivers
+        });
+        drop(runtime);
+        let peer = Arc::into_inner(peer).expect("the publisher has gone");
+        Box::new(World { peer, receivers, guest, room })
+    }
+}

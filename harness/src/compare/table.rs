@@ -1,0 +1,61 @@
+//! Rows as a table to read: one block for each workload, one line for each size and contestant.
+
+use std::io::{self, Write};
+
+use crate::results::{Machine, Order, Results, Row};
+
+/// Writes all.
+pub(super) fn write(out: &mut impl Write, results: &Results) -> io::Result<()> {
+    let Machine { cpu, cores, kernel, compiler, commit, flags, .. } = &results.machine;
+    writeln!(out, "{cpu}, {cores} cores, {kernel}; {compiler}; commit {commit}, {flags}")?;
+    let mut last = "";
+    for row in &results.rows {
+        if row.workload != last {
+            head(out, row)?;
+            last = &row.workload;
+        }
+        line(out, row)?;
+    }
+    Ok(())
+}
+
+fn head(out: &mut impl Write, row: &Row) -> io::Result<()> {
+    let unit = row.unit.as_deref().unwrap_or("ns per delivery");
+    writeln!(out, "\n{}, {unit}", row.workload)?;
+    writeln!(
+        out,
+        "{:>11} {:<10} {:<28}{:>10}{:>10}{:>10}{:>10}{:>10}{:>9}{:>12}",
+        "subscribers", "order", "", "publish", "take", "total", "min", "max", "x floor", "x holocast"
+    )
+}
+
+fn line(out: &mut impl Write, row: &Row) -> io::Result<()> {
+    let order = match row.order {
+        Some(Order::Allocation) => "allocation",
+        Some(Order::Shuffled) => "shuffled",
+        None => "",
+    };
+    let number = |number: Option<f64>| number.map_or_else(String::new, shown);
+    writeln!(
+        out,
+        "{:>11} {order:<10} {:<28}{:>10}{:>10}{:>10}{:>10}{:>10}{:>9}{:>12}",
+        row.subscribers,
+        row.peer,
+        number(row.publish_ns),
+        number(row.take_ns),
+        number(row.total_ns.or(row.value)),
+        shown(row.min),
+        shown(row.max),
+        row.ratio_to_floor.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+        row.ratio_to_holocast.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+    )
+}
+
+/// Three digits or more.
+fn shown(number: f64) -> String {
+    match number {
+        small if small < 10.0 => format!("{small:.2}"),
+        middle if middle < 100.0 => format!("{middle:.1}"),
+        large => format!("{large:.0}"),
+    }
+}
