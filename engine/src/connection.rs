@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::engine::Engine;
 use crate::event::{CloseReason, Event};
 use crate::queue::{Control, Delivery, Parked, Parker, Taken};
-use crate::registry::{SlotId, State, Tenant};
+use crate::registry::{Place, SlotId, State, Tenant};
 use crate::sync::spin;
 use crate::text::Text;
 
@@ -43,7 +43,7 @@ const PATIENCE: usize = if cfg!(holocast_loom) { 1 } else { 64 };
 /// ```
 pub struct Connection<P: Send + Sync + 'static> {
     engine: Arc<Engine<P>>,
-    slot: SlotId,
+    place: Place<P>,
     generation: u32,
     /// Of its tenancy: it superseded nobody.
     first: bool,
@@ -112,9 +112,10 @@ impl Wake for Unpark {
 
 impl<P: Send + Sync + 'static> Connection<P> {
     pub(crate) fn new(engine: Arc<Engine<P>>, slot: SlotId, tenant: &Tenant, first: bool) -> Self {
+        let place = engine.registry.slots.place(slot);
         Self {
             engine,
-            slot,
+            place,
             generation: tenant.generation,
             first,
             parker: Arc::clone(&tenant.parker),
@@ -131,7 +132,7 @@ impl<P: Send + Sync + 'static> Connection<P> {
 
     #[cfg(all(test, not(holocast_loom)))]
     pub(crate) fn slot(&self) -> SlotId {
-        self.slot
+        self.place.id()
     }
 
     /// The next event, if one is queued.
@@ -146,10 +147,12 @@ impl<P: Send + Sync + 'static> Connection<P> {
         if let Some(delivery) = self.take_lone() {
             return Ok(Event::Broadcast(delivery));
         }
+        if self.place.queue().is_idle(self.generation) {
+            return Err(TryRecvError::Empty);
+        }
         self.take_patiently()
     }
 
-    #[inline(never)]
     fn take_patiently(&mut self) -> Result<Event<P>, TryRecvError> {
         for _ in 0..PATIENCE {
             match self.take() {
@@ -163,18 +166,15 @@ impl<P: Send + Sync + 'static> Connection<P> {
     /// The common case: one message is there and nothing else.
     #[inline]
     fn take_lone(&mut self) -> Option<Delivery<P>> {
-        let tally = &self.engine.registry.slot(self.slot).tally;
-        let queue = self.engine.registry.slots.queue(self.slot);
-        self.first.then(|| queue.take_lone(self.generation, tally)).flatten()
+        let take = || self.place.queue().take_lone(self.generation, &self.place.slot().tally);
+        self.first.then(take).flatten()
     }
 
     fn take(&mut self) -> Result<Result<Event<P>, TryRecvError>, Busy> {
         if self.finished {
             return Ok(Err(TryRecvError::Closed));
         }
-        let tally = &self.engine.registry.slot(self.slot).tally;
-        let queue = self.engine.registry.slots.queue(self.slot);
-        let event = match queue.take(self.generation, tally) {
+        let event = match self.place.queue().take(self.generation, &self.place.slot().tally) {
             Taken::Delivery(delivery) => Event::Broadcast(delivery),
             Taken::Control(Control::Subscribed { receipt, .. }) => Event::Subscribed(receipt),
             Taken::Control(Control::Unsubscribed(keys)) => Event::Unsubscribed(keys),
@@ -183,7 +183,7 @@ impl<P: Send + Sync + 'static> Connection<P> {
             Taken::Busy => return Err(Busy),
             Taken::Superseded => self.finish(CloseReason::Superseded),
             Taken::Closed => {
-                let reason = match self.engine.registry.slot(self.slot).peek_tenant().state {
+                let reason = match self.place.slot().peek_tenant().state {
                     State::Closed(reason) => reason,
                     // Only an overflow closes the queue before the tenancy.
                     State::Live => CloseReason::Overflow,
@@ -222,7 +222,7 @@ impl<P: Send + Sync + 'static> Connection<P> {
                 Ok(Err(TryRecvError::Empty)) if !registered => {
                     self.parker.register(context.waker());
                     registered = true;
-                    let queue = self.engine.registry.slots.queue(self.slot);
+                    let queue = self.place.queue();
                     match queue.park() {
                         // The lease is still ours: whoever ends it from here on wakes.
                         Parked::Yes if queue.generation() == self.generation => return Poll::Pending,
@@ -306,7 +306,7 @@ struct Busy;
 
 impl<P: Send + Sync + 'static> Drop for Connection<P> {
     fn drop(&mut self) {
-        self.engine.let_go(self.slot, self.generation);
+        self.engine.let_go(self.place.id(), self.generation);
     }
 }
 

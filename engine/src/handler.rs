@@ -148,7 +148,7 @@ impl<'a, P: Send + Sync + 'static> Handler<'a, P> {
                     .extend(cids.into_iter().map(|cid| Echo { message: Arc::clone(&message), cid }));
             }
             excluded.push(Identity::Instance(self.client.instance().clone()));
-            let reach = self.engine.broadcast(&excluded, &message);
+            let reach = self.engine.broadcast(&message.channel.clone(), &excluded, message);
             committed.reach.reached += reach.reached;
             committed.reach.refused += reach.refused;
         }

@@ -74,7 +74,7 @@ impl<P: Send + Sync + 'static> HotChannel<P> {
         let message = self.engine.message(self.channel(), action.into(), params)?;
         // Pinned before the snapshot is loaded (I7).
         let _pin = epoch::pin();
-        Ok(self.engine.fan_out(&self.cell, excluded, &message))
+        Ok(self.engine.fan_out(&self.cell, excluded, message))
     }
 }
 

@@ -117,11 +117,13 @@ impl<P: Send + Sync + 'static> Engine<P> {
             }
         });
         self.registry.slots.for_each(|queue, slot| {
-            stats.taken += queue.taken();
-            stats.queued += queue.queued();
             // Relaxed: counts.
+            let withheld = slot.tally.withheld.load(Ordering::Relaxed);
+            stats.withheld += withheld;
+            // What is withheld was taken before.
+            stats.taken += queue.taken().saturating_sub(withheld);
+            stats.queued += queue.queued();
             stats.released += slot.tally.released.load(Ordering::Relaxed);
-            stats.withheld += slot.tally.withheld.load(Ordering::Relaxed);
         });
         stats
     }

@@ -325,7 +325,8 @@ impl<P: Send + Sync + 'static> Realtime<P> {
         params: P,
     ) -> Result<Reach, Error> {
         excluded.iter().try_for_each(|identity| self.engine.check_identity(identity))?;
-        Ok(self.engine.broadcast(excluded, &self.engine.message(channel, action.into(), params)?))
+        let message = self.engine.message(channel, action.into(), params)?;
+        Ok(self.engine.broadcast(channel, excluded, message))
     }
 
     /// A handle for broadcasts to one channel that skips hashing and look-up.

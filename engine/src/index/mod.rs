@@ -11,6 +11,6 @@ mod snapshot;
 mod tree;
 
 pub(crate) use cell::{Cell, ChannelIndex, Clock};
-pub(crate) use member::{Bound, MemberLeaf};
+pub(crate) use member::{Bound, Member, MemberLeaf};
 pub(crate) use snapshot::{Draft, Snapshot};
 pub(crate) use tree::{Entry, Set};

@@ -46,6 +46,8 @@ struct Header<P> {
     len: u32,
     message: Arc<Message<P>>,
     roster: Arc<MemberLeaf>,
+    /// The message's, here for the one who takes: it comes with the count that the delivery touches anyway.
+    weight: u64,
 }
 
 impl<P> Header<P> {
@@ -89,7 +91,7 @@ pub(crate) struct Publication<P> {
 
 impl<P> Publication<P> {
     /// A block with a node for every member of the roster.
-    pub(crate) fn new(message: &Arc<Message<P>>, roster: &Arc<MemberLeaf>) -> Self {
+    pub(crate) fn new(message: Arc<Message<P>>, roster: &Arc<MemberLeaf>) -> Self {
         let len = roster.len() as u32;
         let layout = Header::<P>::layout(len);
         // SAFETY: the layout is not empty, it holds a header.
@@ -103,7 +105,8 @@ impl<P> Publication<P> {
         let value = Header {
             remaining: AtomicU32::new(len),
             len,
-            message: Arc::clone(message),
+            weight: message.weight,
+            message,
             roster: Arc::clone(roster),
         };
         // SAFETY: freshly allocated with room for a header.
@@ -112,6 +115,7 @@ impl<P> Publication<P> {
     }
 
     /// Pushes the node of the member at `place` to that member's queue. Each place is pushed at most once.
+    #[inline]
     pub(crate) fn push(&mut self, queue: &Queue<P>, place: u32, auth: u32, bound: &Bound) -> Pushed {
         debug_assert!(self.owned > 0);
         // SAFETY: `place` is within the roster, so the node is within the block.
@@ -266,7 +270,7 @@ impl<P> Delivery<P> {
     }
 
     pub(super) fn weight(&self) -> u64 {
-        self.header().message.weight
+        self.header().weight
     }
 
     /// What was broadcast to.

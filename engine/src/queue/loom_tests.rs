@@ -37,7 +37,7 @@ fn open() -> Arc<Queue<u32>> {
 }
 
 fn send(queue: &Queue<u32>, params: u32, bound: &Bound) -> Pushed {
-    Publication::new(&message(params), &roster(1)).push(queue, 0, 0, bound)
+    Publication::new(message(params), &roster(1)).push(queue, 0, 0, bound)
 }
 
 /// What one take hands out, as to the first receiver if it is of the first generation; waits for another consumer to step aside.
@@ -194,7 +194,7 @@ fn n2_two_receivers_free_their_block_once() {
         let queues = [open(), open()];
         let shared = message(1);
         {
-            let mut publication = Publication::new(&shared, &roster(2));
+            let mut publication = Publication::new(Arc::clone(&shared), &roster(2));
             for (place, queue) in queues.iter().enumerate() {
                 publication.push(queue, place as u32, 0, &MANY);
             }

@@ -77,11 +77,13 @@ pub(crate) enum Taken<P> {
     Superseded,
 }
 
-/// What a take found and does not hand out (rule C5).
-#[expect(dead_code, reason = "held to be dropped outside the lock")]
-enum Withheld<P> {
-    Delivery(Delivery<P>),
-    Control,
+/// What a consumer found under the lock; small, so that it goes from hand to hand in registers.
+enum Popped {
+    Node(NonNull<Node>),
+    Lagged(u64),
+    Superseded,
+    Closed,
+    Empty,
 }
 
 /// The queue of one slot. One cache line; holds no heap memory while idle (rule Q4).
@@ -97,9 +99,9 @@ pub(crate) struct Queue<P> {
     lagged: AtomicU64,
     /// What the queued messages weigh together.
     bytes: AtomicU64,
-    /// Messages handed out under the flag, over all tenants (W2).
+    /// Messages taken under the flag to be handed out or withheld, over all tenants (W2).
     taken: AtomicU64,
-    /// Messages handed out by lone takes, over all tenants (W4).
+    /// The same of lone takes (W4).
     taken_alone: AtomicU64,
     /// Messages in the batch, above the turn of the take that filled it (W2, W3).
     batch_len: AtomicU32,
@@ -167,6 +169,7 @@ impl<P> Queue<P> {
 
     /// # Safety
     /// The node is the caller's own and initialised (N1); it is the queue's if the push was sent.
+    #[inline]
     pub(super) unsafe fn push_message(&self, node: *mut Node, bound: &Bound) -> Pushed {
         let weighed = bound.bytes != u64::MAX;
         // Relaxed: a running sum; who exceeds it takes its share back.
@@ -206,6 +209,7 @@ impl<P> Queue<P> {
 
     /// # Safety
     /// As for [`Queue::push_message`].
+    #[inline]
     unsafe fn push(&self, node: *mut Node, messages: usize, bound: usize) -> Pushed {
         // Acquire: pairs with Release in take(): an emptied word comes with the batch_len that it was emptied into (W3).
         let mut word = Word(self.word.load(Ordering::Acquire));
@@ -259,13 +263,25 @@ impl<P> Queue<P> {
         let empty = Word::with(ptr::null_mut(), 0, word.flags() & !LONE);
         // Acquire: pairs with Release in push() and brings the node, which may be a later one at the same address. Publishes nothing.
         self.word.compare_exchange(word.0, empty.0, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        count(&self.taken_alone);
         // SAFETY: taken from the word, so ours (W1, N1), and a message by its mark (W4).
-        let delivery = unsafe { Delivery::new(NonNull::new(word.newest())?) };
-        // Acquire: as in take_locked().
-        self.judged(delivery, self.lease.load(Ordering::Acquire) as u32, &self.taken_alone, tally).ok()
+        self.judged(unsafe { Delivery::new(NonNull::new(word.newest())?) }, tally)
+    }
+
+    /// Whether there is nothing to take now and more may come: what a receiver asks most often, in a few plain loads.
+    #[inline]
+    pub(crate) fn is_idle(&self, generation: u32) -> bool {
+        // Acquire: as in take(). Relaxed: as there.
+        let word = Word(self.word.load(Ordering::Acquire));
+        word.newest().is_null()
+            && !word.has(CLOSED)
+            && self.batch.load(Ordering::Relaxed).is_null()
+            && self.lagged.load(Ordering::Relaxed) == 0
+            && self.generation() == generation
     }
 
     /// Takes the next event for the lease of this generation.
+    #[inline]
     pub(crate) fn take(&self, generation: u32, tally: &Tally) -> Taken<P> {
         loop {
             // Acquire: pairs with Release in push(), close() and reset().
@@ -282,66 +298,61 @@ impl<P> Queue<P> {
             if !self.lock() {
                 return Taken::Busy;
             }
-            let taken = self.take_locked(generation, tally);
+            let popped = self.pop(generation);
             self.unlock();
-            match taken {
-                Ok(taken) => return taken,
-                // Outside the lock: it may run the caller's own code.
-                Err(withheld) => drop(withheld),
-            }
+            // Outside the lock: dropping what is withheld may run the caller's own code.
+            return match popped {
+                Popped::Node(node) => match self.look_into(node, tally) {
+                    Some(taken) => taken,
+                    None => continue,
+                },
+                Popped::Lagged(messages) => Taken::Lagged(messages),
+                Popped::Superseded => Taken::Superseded,
+                Popped::Closed => Taken::Closed,
+                Popped::Empty => Taken::Empty,
+            };
         }
     }
 
-    /// One step of a take, under the lock; after something withheld, take again.
-    #[inline(never)]
-    fn take_locked(&self, generation: u32, tally: &Tally) -> Result<Taken<P>, Withheld<P>> {
-        // Acquire: pairs with AcqRel in set_lease().
-        let lease = self.lease.load(Ordering::Acquire);
-        if (lease >> 32) as u32 != generation {
-            return Ok(Taken::Superseded);
+    /// One step of a take, under the lock.
+    fn pop(&self, generation: u32) -> Popped {
+        if self.generation() != generation {
+            return Popped::Superseded;
         }
         if self.lagged.load(Ordering::Relaxed) != 0 {
             // Relaxed: a count. AcqRel is not needed: nothing is published by it.
-            return Ok(Taken::Lagged(self.lagged.swap(0, Ordering::Relaxed)));
+            return Popped::Lagged(self.lagged.swap(0, Ordering::Relaxed));
         }
-        let Some(node) = self.next_node() else {
-            let closed = Word(self.word.load(Ordering::Acquire)).has(CLOSED);
-            return Ok(if closed { Taken::Closed } else { Taken::Empty });
-        };
-        // SAFETY: taken from the batch, so ours (W1, N1).
-        match unsafe { Opened::<P>::new(node) } {
-            // A receipt of another user's is not handed out either (rule C5).
-            Opened::Control(Control::Subscribed { auth: Some(auth), .. }) if auth != lease as u32 => {
-                Err(Withheld::Control)
-            }
-            Opened::Control(event) => Ok(Taken::Control(event)),
-            Opened::Delivery(delivery) => {
-                let judged = self.judged(delivery, lease as u32, &self.taken, tally);
-                judged.map(Taken::Delivery).map_err(Withheld::Delivery)
-            }
+        match self.next_node() {
+            Some(node) => Popped::Node(node),
+            None if Word(self.word.load(Ordering::Acquire)).has(CLOSED) => Popped::Closed,
+            None => Popped::Empty,
         }
     }
 
-    /// A message just taken, if it is to be handed out to the user of `auth`; otherwise it is withheld (rule C5).
+    /// What a node just taken holds; `None` if that is withheld (rule C5).
     #[inline]
-    fn judged(
-        &self,
-        mut delivery: Delivery<P>,
-        auth: u32,
-        taken: &AtomicU64,
-        tally: &Tally,
-    ) -> Result<Delivery<P>, Delivery<P>> {
+    fn look_into(&self, node: NonNull<Node>, tally: &Tally) -> Option<Taken<P>> {
+        // SAFETY: taken from the batch, so ours (W1, N1).
+        match unsafe { Opened::<P>::new(node) } {
+            Opened::Delivery(delivery) => self.judged(delivery, tally).map(Taken::Delivery),
+            // A receipt of another user's is not handed out either (rule C5).
+            Opened::Control(Control::Subscribed { auth: Some(auth), .. }) if auth != self.auth() => None,
+            Opened::Control(event) => Some(Taken::Control(event)),
+        }
+    }
+
+    /// A message just taken, if it is to be handed out to the connection's user; otherwise it is withheld (rule C5).
+    #[inline]
+    fn judged(&self, mut delivery: Delivery<P>, tally: &Tally) -> Option<Delivery<P>> {
         if delivery.weight() > 0 {
             self.bytes.fetch_sub(delivery.weight(), Ordering::Relaxed);
         }
-        if delivery.judge(auth) {
-            // Relaxed: one writer at a time (W2, W4), read by statistics.
-            taken.store(taken.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-            Ok(delivery)
-        } else {
-            tally.withheld.fetch_add(1, Ordering::Relaxed);
-            Err(delivery)
+        if delivery.judge(self.auth()) {
+            return Some(delivery);
         }
+        tally.withheld.fetch_add(1, Ordering::Relaxed);
+        None
     }
 
     /// Takes the oldest node out of the batch, filling it from the word if need be. Under the lock.
@@ -362,6 +373,7 @@ impl<P> Queue<P> {
         if !unsafe { is_control(node.as_ptr()) } {
             self.batch_len
                 .store(self.batch_len.load(Ordering::Relaxed) - (1 << TURN_SHIFT), Ordering::Relaxed);
+            count(&self.taken);
         }
         Some(node)
     }
@@ -549,13 +561,19 @@ impl<P> Queue<P> {
         (self.lease.load(Ordering::Acquire) >> 32) as u32
     }
 
+    /// How often the connection's user had changed when it was last told (I4).
+    fn auth(&self) -> u32 {
+        // Acquire: pairs with AcqRel in set_lease(): after that returned, nothing of the old user's is handed out.
+        self.lease.load(Ordering::Acquire) as u32
+    }
+
     /// Messages queued. Exact at rest.
     pub(crate) fn queued(&self) -> u64 {
         let word = Word(self.word.load(Ordering::Acquire));
         (word.messages() + self.batch_of(word)) as u64
     }
 
-    /// Messages handed out, over all tenants.
+    /// Messages handed out or withheld, over all tenants.
     pub(crate) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed) + self.taken_alone.load(Ordering::Relaxed)
     }
@@ -570,6 +588,13 @@ impl<P> Drop for Queue<P> {
             self.release(&Tally::new());
         }
     }
+}
+
+/// Counts one more where only one writer is at a time (W2, W4).
+#[inline]
+fn count(counter: &AtomicU64) {
+    // Relaxed: read by statistics.
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
 /// Asks for the queue's cache line, to be written soon.

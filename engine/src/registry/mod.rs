@@ -22,7 +22,7 @@ use crate::sync::Map;
 use crate::text::Text;
 
 pub(crate) use joined::{Ticket, Tickets};
-pub(crate) use slots::{MAX_SLOTS, Slot, SlotId, Slots};
+pub(crate) use slots::{MAX_SLOTS, Place, Slot, SlotId, Slots};
 pub(crate) use tenant::{State, Tenant};
 
 /// A slot that may match an identity, and the tenant's ticket under which it does.

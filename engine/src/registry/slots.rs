@@ -35,15 +35,37 @@ pub(crate) struct Slot<P> {
 
 #[derive(Debug)]
 struct Page<P> {
-    queues: Box<[Queue<P>]>,
-    slots: Box<[Slot<P>]>,
+    queues: Arc<[Queue<P>; PAGE]>,
+    slots: Arc<[Slot<P>; PAGE]>,
+}
+
+/// One slot as its receiving half sees it: the way to the queue without the table of pages.
+#[derive(Debug)]
+pub(crate) struct Place<P> {
+    queues: Arc<[Queue<P>; PAGE]>,
+    slots: Arc<[Slot<P>; PAGE]>,
+    id: SlotId,
+}
+
+impl<P> Place<P> {
+    pub(crate) fn id(&self) -> SlotId {
+        self.id
+    }
+
+    pub(crate) fn queue(&self) -> &Queue<P> {
+        &self.queues[self.id as usize % PAGE]
+    }
+
+    pub(crate) fn slot(&self) -> &Slot<P> {
+        &self.slots[self.id as usize % PAGE]
+    }
 }
 
 /// All slots.
 #[derive(Debug)]
 pub(crate) struct Slots<P> {
     /// `OnceLock`: a thread that needs a page that another is just putting in waits for that.
-    pages: Box<[OnceLock<Box<Page<P>>>]>,
+    pages: Box<[OnceLock<Page<P>>]>,
     /// A take may wait for a put that is half done; then only connects wait, never a publisher or a receiver.
     free: Pool<SlotId>,
     /// The lowest number never given out.
@@ -139,10 +161,10 @@ impl<P: Send + Sync + 'static> Slots<P> {
         })?;
         self.pages[id as usize / PAGE].get_or_init(|| {
             let (nobody, nothing) = (Arc::new(Tenant::nobody()), Joined::ended());
-            Box::new(Page {
-                queues: (0..PAGE).map(|_| Queue::new()).collect(),
-                slots: (0..PAGE).map(|_| Slot::new(&nobody, &nothing)).collect(),
-            })
+            Page {
+                queues: page_of((0..PAGE).map(|_| Queue::new())),
+                slots: page_of((0..PAGE).map(|_| Slot::new(&nobody, &nothing))),
+            }
         });
         Some(id)
     }
@@ -169,6 +191,11 @@ impl<P: Send + Sync + 'static> Slots<P> {
         &self.page(id).slots[id as usize % PAGE]
     }
 
+    pub(crate) fn place(&self, id: SlotId) -> Place<P> {
+        let Page { queues, slots } = self.page(id);
+        Place { queues: Arc::clone(queues), slots: Arc::clone(slots), id }
+    }
+
     fn page(&self, id: SlotId) -> &Page<P> {
         self.pages[id as usize / PAGE].get().expect("a number that was given out has its page")
     }
@@ -176,7 +203,14 @@ impl<P: Send + Sync + 'static> Slots<P> {
     /// Every slot that was ever given out.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Queue<P>, &Slot<P>)) {
         for page in self.pages.iter().filter_map(OnceLock::get) {
-            page.queues.iter().zip(&page.slots).for_each(|(queue, slot)| f(queue, slot));
+            page.queues.iter().zip(&*page.slots).for_each(|(queue, slot)| f(queue, slot));
         }
     }
+}
+
+/// # Panics
+/// Never: the iterator is as long as a page.
+fn page_of<T>(items: impl Iterator<Item = T>) -> Arc<[T; PAGE]> {
+    let page: Arc<[T]> = items.collect();
+    page.try_into().unwrap_or_else(|page: Arc<[T]>| unreachable!("{} items for a page", page.len()))
 }

@@ -37,3 +37,21 @@ impl<S> Members<S> {
         &self.senders
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_member_takes_the_place_of_the_one_that_goes() {
+        let mut members = Members::default();
+        (0..4).for_each(|number| members.add(number, ()));
+        members.remove(1);
+        members.remove(7);
+        assert_eq!(members.all(), [(0, ()), (3, ()), (2, ())]);
+        members.remove(3);
+        members.remove(2);
+        members.remove(0);
+        assert!(members.all().is_empty());
+    }
+}

@@ -2,7 +2,7 @@
 
 use holocast::{Channel, channel};
 
-use super::peer::{Peer, Receiver};
+use super::peer::{CAPACITY, Peer, Receiver};
 use crate::allocation::left_behind;
 
 /// Rooms of one connection.
@@ -11,8 +11,8 @@ const BINDINGS: usize = 3;
 /// Connections for each room; each room has [`BINDINGS`] times as many members.
 const CONNECTIONS_PER_ROOM: usize = 100;
 
-/// Messages that wait in every queue.
-const QUEUED: usize = 4;
+/// Messages that wait in every queue: as many as those with a bound take.
+const QUEUED: usize = CAPACITY;
 
 /// The same numbers for everybody.
 #[derive(Debug, Clone, Copy)]
@@ -48,11 +48,6 @@ pub(super) fn measure<P: Peer>(connections: usize) -> Bytes {
     let ((), bindings) = left_behind(|| {
         peer.subscribe_all(&large, &mut receivers, &(0..connections).collect::<Vec<_>>());
         receivers.iter_mut().for_each(Receiver::forget_events);
-    });
-    // What a queue allocates once, and keeps, is not the event's.
-    peer.publish(&large, 1);
-    receivers.iter_mut().for_each(|receiver| {
-        receiver.try_take();
     });
     let ((), queued) = left_behind(|| (0..QUEUED).for_each(|_| peer.publish(&large, 1)));
     let per = |bytes: i64, count: usize| bytes as f64 / count as f64;

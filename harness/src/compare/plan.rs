@@ -39,9 +39,9 @@ const WORKLOADS: [&str; 13] = [
     "parked-multi-thread",
     "subscribe",
     "unsubscribe",
-    "subscribe-by-user",
     "publish-calm",
     "publish-churn",
+    "subscribe-by-user",
     "memory",
 ];
 
@@ -373,6 +373,23 @@ fn value(workload: &str, size: usize, unit: &'static str) -> Measure {
 
 fn bytes<P: Peer>(connections: usize) -> (&'static str, Bytes) {
     (P::NAME, memory::measure::<P>(connections))
+}
+
+/// Names of all, and what each is.
+pub(super) fn legend() -> [(&'static str, &'static str); 8] {
+    fn of<P: Peer>() -> (&'static str, &'static str) {
+        (P::NAME, P::ABOUT)
+    }
+    [
+        of::<Floor>(),
+        of::<Holocast>(),
+        of::<TokioBroadcast>(),
+        of::<DashMapTokioMpsc>(),
+        of::<DashMapTokioMpscBounded>(),
+        of::<RwLockFlume>(),
+        of::<RwLockCrossbeamChannel>(),
+        of::<PapayaArcSwapSegQueue>(),
+    ]
 }
 
 /// Everybody with a crowd of so many.

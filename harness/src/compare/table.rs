@@ -2,12 +2,16 @@
 
 use std::io::{self, Write};
 
+use super::plan::legend;
 use crate::results::{Machine, Order, Results, Row};
 
 /// Writes all.
 pub(super) fn write(out: &mut impl Write, results: &Results) -> io::Result<()> {
     let Machine { cpu, cores, kernel, compiler, commit, flags, .. } = &results.machine;
     writeln!(out, "{cpu}, {cores} cores, {kernel}; {compiler}; commit {commit}, {flags}")?;
+    for (name, about) in legend() {
+        writeln!(out, "  {name:<28}{about}")?;
+    }
     let mut last = "";
     for row in &results.rows {
         if row.workload != last {

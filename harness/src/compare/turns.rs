@@ -120,3 +120,59 @@ pub(super) fn median(numbers: impl IntoIterator<Item = f64>) -> f64 {
         even => f64::midpoint(numbers[even / 2 - 1], numbers[even / 2]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measure() -> Measure {
+        Measure { workload: "fanout".to_owned(), subscribers: 10, order: Some(Order::Allocation), unit: "" }
+    }
+
+    fn turn(publish_ns: f64, take_ns: f64) -> Vec<Sample> {
+        vec![Sample::Delivery { publish_ns, take_ns, total_ns: publish_ns + take_ns }]
+    }
+
+    #[test]
+    fn everybody_works_once_unmeasured_and_then_in_turns() {
+        let mut log = Vec::new();
+        let mut contestants: Vec<Box<str>> = ["a", "b", "c"].map(Box::from).to_vec();
+        let samples = in_turns(
+            &mut contestants,
+            2,
+            |name| name != "b",
+            |name| if name == "a" { "a" } else { "c" },
+            |name| {
+                log.push(name.to_owned());
+                vec![Sample::Value(log.len() as f64)]
+            },
+        );
+        assert_eq!(log.concat(), "acacac");
+        assert_eq!(samples.len(), 2);
+        assert_eq!(samples[1].1.iter().map(|turn| turn[0].cost()).collect::<Vec<_>>(), [4.0, 6.0]);
+    }
+
+    #[test]
+    fn ratios_are_medians_of_turns_side_by_side() {
+        let all = [
+            (Floor::NAME, vec![turn(1.0, 0.0), turn(2.0, 0.0), turn(100.0, 0.0)]),
+            (Holocast::NAME, vec![turn(1.0, 1.0), turn(3.0, 1.0), turn(100.0, 200.0)]),
+        ];
+        let rows = rows(&measure(), &all, 0);
+        assert_eq!((rows[0].ratio_to_floor, rows[1].ratio_to_holocast), (Some(1.0), Some(1.0)));
+        // 2, 2 and 3 times the floor, although the medians are 4 and 2.
+        assert_eq!(rows[1].ratio_to_floor, Some(2.0));
+        assert_eq!(
+            (rows[1].total_ns, rows[1].publish_ns, rows[1].take_ns),
+            (Some(4.0), Some(3.0), Some(1.0))
+        );
+        assert_eq!((rows[1].min, rows[1].max, rows[1].repetitions), (2.0, 300.0, 3));
+    }
+
+    #[test]
+    fn the_median_of_an_even_count_lies_between_the_middle_two() {
+        assert_eq!(median([4.0, 1.0, 3.0, 2.0]), 2.5);
+        assert_eq!(median([3.0, 1.0, 2.0]), 2.0);
+        assert!(median([]).is_nan());
+    }
+}
