@@ -4,7 +4,7 @@ use std::env;
 use std::process::Command;
 
 fn main() {
-    let compiler = env::var("RUSTC").map_or_else(|_| "rustc".to_owned(), |rustc| rustc);
+    let compiler = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let compiler = told(&compiler, &["--version"]);
     let commit = told("git", &["describe", "--always", "--dirty", "--abbrev=12"]);
     let profile = env::var("PROFILE").unwrap_or_default();
