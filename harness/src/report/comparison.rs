@@ -249,7 +249,8 @@ fn charts(after: &Results, before: &Results) -> Vec<Option<Markup>> {
 }
 
 fn by_size(now: &Workload<'_>, old: &Workload<'_>, order: Option<crate::results::Order>) -> Option<Markup> {
-    let ours = Look { slot: 0, dashed: false, weight: Weight::Strong };
+    // No name beside holocast's lines: it would lie over the other of the two.
+    let ours = Look::plain(0);
     let floor = Look { weight: Weight::Reference, ..ours };
     let line = |of: &Workload<'_>, peer: &str, when: &str, look| Line {
         name: format!("{peer}, {when}"),
@@ -258,7 +259,7 @@ fn by_size(now: &Workload<'_>, old: &Workload<'_>, order: Option<crate::results:
     };
     let lines = vec![
         line(now, FLOOR, "after", floor),
-        line(old, HOLOCAST, "before", Look::plain(0).dashed()),
+        line(old, HOLOCAST, "before", ours.dashed()),
         line(now, HOLOCAST, "after", ours),
     ];
     // Only one of the two would be no comparison.
