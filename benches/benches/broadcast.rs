@@ -56,7 +56,7 @@ fn broadcast(realtime: &Realtime<u64>, room: &Channel) {
 }
 
 fn benches(criterion: &mut Criterion) {
-    let mut crowd = Crowd::new();
+    let mut crowd = Crowd::default();
 
     let mut group = criterion.benchmark_group("publish");
     for subscribers in SIZES {

@@ -29,7 +29,7 @@ enum Half {
 }
 
 fn benches(criterion: &mut Criterion) {
-    let mut crowd = Crowd::new();
+    let mut crowd = Crowd::default();
 
     let room = crowd.room(1);
     let (realtime, connections) = crowd.parts();

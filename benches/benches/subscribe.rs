@@ -86,7 +86,7 @@ fn change(
 }
 
 fn benches(criterion: &mut Criterion) {
-    let mut crowd = Crowd::new();
+    let mut crowd = Crowd::default();
 
     let mut group = criterion.benchmark_group("unsubscribe_subscribe");
     group.throughput(Throughput::Elements(2));
@@ -122,7 +122,7 @@ fn benches(criterion: &mut Criterion) {
     std::mem::forget(crowd);
 
     let (connections, members) = BY_USER;
-    let mut crowd = Crowd::new();
+    let mut crowd = Crowd::default();
     let mut group = criterion.benchmark_group("by_user");
     group.throughput(Throughput::Elements(4));
     let targets = by_user(members);

@@ -24,16 +24,17 @@ pub struct Crowd {
 
 impl Default for Crowd {
     fn default() -> Self {
-        Self::new()
+        Self::new(SIZES[SIZES.len() - 1])
     }
 }
 
 impl Crowd {
-    /// Nobody yet, but tables with room for the largest crowd: no bench sees them grow.
-    pub fn new() -> Self {
-        let largest = SIZES[SIZES.len() - 1];
-        let realtime =
-            Realtime::builder().expected_connections(largest).build().expect("settings within their ranges");
+    /// Nobody yet, but tables with room for so many: no bench sees them grow.
+    pub fn new(connections: usize) -> Self {
+        let realtime = Realtime::builder()
+            .expected_connections(connections)
+            .build()
+            .expect("settings within their ranges");
         Self { realtime, connections: Vec::new(), rooms: BTreeSet::new() }
     }
 
