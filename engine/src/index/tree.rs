@@ -115,8 +115,9 @@ impl<L: Leaf> Branch<L> {
 
     /// This branch with the child at `at` replaced.
     fn with_pieces(&self, at: usize, pieces: Pieces<L>) -> Pieces<L> {
+        // No more than there will be: one too many would go to the heap.
         let mut children: SmallVec<[(L::Key, Node<L>); FANOUT]> =
-            SmallVec::with_capacity(self.children.len() + 1);
+            SmallVec::with_capacity(self.children.len() + pieces.len() - 1);
         children.extend(self.children[..at].iter().cloned());
         children.extend(pieces);
         children.extend(self.children[at + 1..].iter().cloned());
