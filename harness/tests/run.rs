@@ -58,11 +58,16 @@ fn q2_whatever_a_full_queue_does_the_audit_understands_it() {
     for overflow in ["close", "drop-newest", "reset"] {
         let text = format!("{SMALL}[queue]\ncapacity = 3\noverflow = \"{overflow}\"\n");
         let text = text.replace("receivers.threads = 2", "receivers = { threads = 2, stalled_percent = 20 }");
-        for variant in holocast_harness::run::parse("small.toml", "small", &text, Size::Full).expect("a workload") {
+        for variant in
+            holocast_harness::run::parse("small.toml", "small", &text, Size::Full).expect("a workload")
+        {
             for seed in 1..=3 {
                 let run = measure(&variant, seed).expect("the engine refuses nothing");
                 assert_eq!(run.audit.faults, Vec::<String>::new(), "{overflow}, seed {seed}");
-                assert!(run.audit.accounts.refused + run.audit.accounts.released > 0, "{overflow}: nothing overflowed");
+                assert!(
+                    run.audit.accounts.refused + run.audit.accounts.released > 0,
+                    "{overflow}: nothing overflowed"
+                );
             }
         }
     }
@@ -74,7 +79,8 @@ fn b5_the_audit_passes_whatever_the_threads() {
         let text = SMALL
             .replace("threads = 2\nrate", &format!("threads = {threads}\nrate"))
             .replace("receivers.threads = 2", &format!("receivers.threads = {receivers}"));
-        let variant = &holocast_harness::run::parse("small.toml", "small", &text, Size::Full).expect("a workload")[0];
+        let variant =
+            &holocast_harness::run::parse("small.toml", "small", &text, Size::Full).expect("a workload")[0];
         let run = measure(variant, 7).expect("the engine refuses nothing");
         assert_eq!(run.audit.faults, Vec::<String>::new());
         assert_eq!((run.publisher_threads, run.receiver_threads), (threads, receivers));
@@ -96,7 +102,10 @@ fn text_json_and_csv_say_the_same_and_out_writes_a_report() {
     }
     assert!(!text.contains('\u{1b}'), "no colours");
     let results = Results::read(&out.join("report.json")).expect("results");
-    assert_eq!((results.runs.len(), results.runs[0].seed, results.runs[0].workload.as_str()), (1, 7, "small"));
+    assert_eq!(
+        (results.runs.len(), results.runs[0].seed, results.runs[0].workload.as_str()),
+        (1, 7, "small")
+    );
     assert!(out.join("report.html").exists());
 
     let (code, json, _) = run("json");

@@ -70,10 +70,8 @@ impl<'w> Caller<'w> {
             by_user: receipt.user().is_some(),
             stamp_ms: self.world.since_zero_ms(receipt.stamp().millis()),
         });
-        let mut bound: Vec<(u32, bool)> = fresh
-            .iter()
-            .map(|receipt| (Crowd::room(receipt.channel()), receipt.user().is_some()))
-            .collect();
+        let mut bound: Vec<(u32, bool)> =
+            fresh.iter().map(|receipt| (Crowd::room(receipt.channel()), receipt.user().is_some())).collect();
         // They come by channel and cid. One cid that nobody authorized keeps the room whoever the user is.
         bound.dedup_by(|(room, by_user), (kept, all_by_user)| {
             *all_by_user &= *by_user || room != kept;
@@ -203,8 +201,9 @@ impl<'w> Publisher<'w> {
         op: Op,
         make: impl FnOnce() -> Result<usize, Error>,
     ) -> Result<(), Failure> {
-        self.caller
-            .call(due_ns, op, |_| make().map(|matched| Answer::Matched(matched as u32)).map_err(refused_by_engine))
+        self.caller.call(due_ns, op, |_| {
+            make().map(|matched| Answer::Matched(matched as u32)).map_err(refused_by_engine)
+        })
     }
 }
 

@@ -58,9 +58,7 @@ impl Crowd {
                 tabs: count,
                 logged_in: rng.random_range(0.0..100.0) >= size.anonymous_percent,
                 wanted_rooms: match places.law {
-                    Law::Zipf => {
-                        rng.random_range(places.per_user[0]..=places.per_user[1]).min(places.count)
-                    }
+                    Law::Zipf => rng.random_range(places.per_user[0]..=places.per_user[1]).min(places.count),
                     Law::One | Law::Own => 1,
                 },
                 member: number < members,

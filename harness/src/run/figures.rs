@@ -252,10 +252,7 @@ mod tests {
             Taken { at_ns: ns(1.8), message: 1, life: 0 },
         ];
         Record {
-            calls: vec![vec![
-                call(ns(0.5), ns(0.5), ns(0.5)),
-                call(ns(1.0), ns(1.5), ns(1.6)),
-            ]],
+            calls: vec![vec![call(ns(0.5), ns(0.5), ns(0.5)), call(ns(1.0), ns(1.5), ns(1.6))]],
             seen: vec![Seen { taken, ..Seen::default() }],
         }
     }

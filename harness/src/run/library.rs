@@ -107,6 +107,8 @@ mod tests {
     fn what_is_neither_built_in_nor_a_file_is_refused_with_the_names() {
         let message = find("frob", Size::Full).expect_err("no such workload").to_string();
         assert!(message.contains("firehose-million") && !message.contains('\n'), "{message}");
-        assert!(find("absent.toml", Size::Full).expect_err("no such file").to_string().contains("absent.toml: "));
+        assert!(
+            find("absent.toml", Size::Full).expect_err("no such file").to_string().contains("absent.toml: ")
+        );
     }
 }

@@ -59,7 +59,8 @@ pub fn measure(variant: &Variant, seed: u64) -> Result<Run, Failure> {
     let length_seconds = settings.warm_up_seconds + settings.seconds;
     let world = World::new(&settings, crowd, presents)?;
     // Everybody is there; then all begin at once.
-    let (settled, begin) = (Barrier::new(settings.threads as usize + 1), Barrier::new(settings.threads as usize + 1));
+    let (settled, begin) =
+        (Barrier::new(settings.threads as usize + 1), Barrier::new(settings.threads as usize + 1));
     let (called, mut receivers, connections) = thread::scope(|scope| {
         let receivers: Vec<_> = (0..world.receivers())
             .map(|index| {

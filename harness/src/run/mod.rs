@@ -127,7 +127,11 @@ fn verdict(runs: &[Run]) -> Result<(), Failure> {
     let faults: usize = runs.iter().map(|run| run.audit.faults.len()).sum();
     let Some(run) = runs.iter().find(|run| !run.audit.passed) else { return Ok(()) };
     let first = run.audit.faults.first().map_or("no fault is named", String::as_str);
-    let name = if run.variant.is_empty() { run.workload.clone() } else { format!("{}, {}", run.workload, run.variant) };
+    let name = if run.variant.is_empty() {
+        run.workload.clone()
+    } else {
+        format!("{}, {}", run.workload, run.variant)
+    };
     Err(Failure::Broken(format!("{name}: {first} ({faults} faults in all)")))
 }
 
@@ -138,7 +142,9 @@ mod tests {
 
     #[test]
     fn a_failed_audit_is_exit_code_1_and_names_the_fault() {
-        let variant = &parse("w.toml", "w", "mix.broadcast = 1\nseconds = 0.01\nwarm_up_seconds = 0", Size::Full).unwrap()[0];
+        let variant =
+            &parse("w.toml", "w", "mix.broadcast = 1\nseconds = 0.01\nwarm_up_seconds = 0", Size::Full)
+                .unwrap()[0];
         let mut run = measure(variant, 1).unwrap();
         assert!(verdict(std::slice::from_ref(&run)).is_ok());
         run.audit = Audit { passed: false, faults: vec!["B1: lost: message 3".to_owned()], ..run.audit };

@@ -45,8 +45,14 @@ fn table(out: &mut String, machine: &Machine, measured: &[(Variant, Run)]) -> st
         }
     }
     writeln!(out)?;
-    writeln!(out, "Times are from the planned time of a broadcast to each receiver's hand; from the call: as a closed loop")?;
-    writeln!(out, "would show them; calls: from the planned time, or from the call, to the return of any operation.")?;
+    writeln!(
+        out,
+        "Times are from the planned time of a broadcast to each receiver's hand; from the call: as a closed loop"
+    )?;
+    writeln!(
+        out,
+        "would show them; calls: from the planned time, or from the call, to the return of any operation."
+    )?;
     ratios(out, measured)?;
     writeln!(out)?;
     writeln!(
@@ -74,9 +80,11 @@ fn table(out: &mut String, machine: &Machine, measured: &[(Variant, Run)]) -> st
 fn ratios(out: &mut String, measured: &[(Variant, Run)]) -> std::fmt::Result {
     let stalled = |variant: &Variant| variant.settings.receivers.stalled_percent;
     for (variant, run) in measured.iter().filter(|(variant, _)| stalled(variant) > 0.0) {
-        let free = measured.iter().find(|(other, _)| other.workload == variant.workload && stalled(other) == 0.0);
+        let free =
+            measured.iter().find(|(other, _)| other.workload == variant.workload && stalled(other) == 0.0);
         if let Some((_, free)) = free {
-            let (with, without) = (quantile(&run.delivery_latency, 99.0), quantile(&free.delivery_latency, 99.0));
+            let (with, without) =
+                (quantile(&run.delivery_latency, 99.0), quantile(&free.delivery_latency, 99.0));
             writeln!(
                 out,
                 "{}: with {} % of the receivers stalled the others' p99 is {} instead of {}: {:.2} times as long.",
@@ -177,10 +185,19 @@ mod tests {
 
     #[test]
     fn figures_are_short_and_have_a_unit() {
-        for (ns, text) in [(999, "999 ns"), (1_234, "1.23 µs"), (45_600_000, "45.6 ms"), (9_999_000, "10.0 ms"), (2_500_000_000, "2.50 s")] {
+        for (ns, text) in [
+            (999, "999 ns"),
+            (1_234, "1.23 µs"),
+            (45_600_000, "45.6 ms"),
+            (9_999_000, "10.0 ms"),
+            (2_500_000_000, "2.50 s"),
+        ] {
             assert_eq!(time(ns), text);
         }
-        assert_eq!((number(1_234_567.0), number(999.4), number(0.0)), ("1,234,567".to_owned(), "999".to_owned(), "0".to_owned()));
+        assert_eq!(
+            (number(1_234_567.0), number(999.4), number(0.0)),
+            ("1,234,567".to_owned(), "999".to_owned(), "0".to_owned())
+        );
     }
 
     #[test]

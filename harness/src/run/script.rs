@@ -149,7 +149,8 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(workload: &'a Workload, crowd: &'a Crowd, seed: u64, index: u32) -> Self {
-        let people: Vec<u32> = (index..crowd.people.len() as u32).step_by(workload.threads as usize).collect();
+        let people: Vec<u32> =
+            (index..crowd.people.len() as u32).step_by(workload.threads as usize).collect();
         let rooms = crowd.rooms.len().max(1) as f64;
         Writer {
             workload,
@@ -222,9 +223,7 @@ impl<'a> Writer<'a> {
             timed.extend(self.op(due_ns, &kinds).map(|op| Planned { due_ns, op }));
             slot += 1;
             at_ns = match spacing {
-                Spacing::Even => {
-                    gap_ns * (f64::from(self.index) / f64::from(threads) + slot as f64)
-                }
+                Spacing::Even => gap_ns * (f64::from(self.index) / f64::from(threads) + slot as f64),
                 Spacing::Random => at_ns + self.gap(gap_ns),
             };
         }

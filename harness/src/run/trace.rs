@@ -140,7 +140,9 @@ impl Player<'_> {
                 call("subscribe", &mut |_| matched(world.engine.subscribe(identity, channel, cid.clone())))?;
             }
             (Line::Unsubscribe { identity, channel, cid }, _) => {
-                call("unsubscribe", &mut |_| matched(world.engine.unsubscribe(identity, channel, cid.clone())))?;
+                call("unsubscribe", &mut |_| {
+                    matched(world.engine.unsubscribe(identity, channel, cid.clone()))
+                })?;
             }
             (Line::UnsubscribeAll { identity, channel }, _) => {
                 call("unsubscribe_all", &mut |_| matched(world.engine.unsubscribe_all(identity, channel)))?;

@@ -99,8 +99,7 @@ impl World {
             .build()
             .map_err(|error| Failure::Broken(format!("the engine refuses its configuration: {error}")))?;
         let wallets = if presents { crowd.tabs.len() } else { 0 };
-        let desk =
-            || Desk { ready: ReadyList::new(), inbox: Mutex::default(), idle: AtomicBool::new(false) };
+        let desk = || Desk { ready: ReadyList::new(), inbox: Mutex::default(), idle: AtomicBool::new(false) };
         Ok(World {
             engine,
             crowd,

@@ -43,8 +43,14 @@ pub(in crate::run) fn unbalanced(when: &str, sums: &Accounts, counted: &Counted)
         ),
     );
     hold(taken == counted.received, format!("{taken} taken, but the receivers got {}", counted.received));
-    hold(accepted == counted.reached, format!("{accepted} accepted, but the broadcasts reached {}", counted.reached));
-    hold(refused == counted.refused, format!("{refused} refused, but the broadcasts returned {}", counted.refused));
+    hold(
+        accepted == counted.reached,
+        format!("{accepted} accepted, but the broadcasts reached {}", counted.reached),
+    );
+    hold(
+        refused == counted.refused,
+        format!("{refused} refused, but the broadcasts returned {}", counted.refused),
+    );
     faults
 }
 

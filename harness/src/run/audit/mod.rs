@@ -59,7 +59,14 @@ pub(super) fn audit(
     let model = Model::new(record, crowd, scripted, &mut faults);
     let sent = record.sent();
     let handed = Handed::new(record, &model, &mut faults);
-    let book = Book { crowd, model: &model, by_room: by_room(&sent, crowd), lagged: lagged(record, &model), sent, handed };
+    let book = Book {
+        crowd,
+        model: &model,
+        by_room: by_room(&sent, crowd),
+        lagged: lagged(record, &model),
+        sent,
+        handed,
+    };
     book.reached(&mut faults);
     let (mut due, mut lost) = (0, 0);
     for part in book.tenancies(scripted) {
@@ -69,7 +76,9 @@ pub(super) fn audit(
     }
     let gone = accounts.released + accounts.withheld + accounts.refused;
     if lost > gone {
-        faults.add(|| format!("B5: {lost} deliveries are missing, but only {gone} were released, withheld or refused"));
+        faults.add(|| {
+            format!("B5: {lost} deliveries are missing, but only {gone} were released, withheld or refused")
+        });
     }
     if faults.more > 0 {
         faults.named.push(format!("and {} more", faults.more));
@@ -161,7 +170,9 @@ fn by_room(sent: &[Vec<Sent>], crowd: &Crowd) -> Vec<Vec<u32>> {
 fn lagged(record: &Record, model: &Model) -> Vec<u64> {
     let mut lost = vec![0; model.tenancies.len()];
     for (life, count) in record.seen.iter().flat_map(|seen| &seen.lagged) {
-        if let Some(lost) = model.tenancy_of_life.get(*life as usize).and_then(|at| lost.get_mut(*at as usize)) {
+        if let Some(lost) =
+            model.tenancy_of_life.get(*life as usize).and_then(|at| lost.get_mut(*at as usize))
+        {
             *lost += count;
         }
     }
@@ -276,9 +287,8 @@ impl Book<'_> {
             let twice = disordered && handed[..at].iter().any(|before| before.message == delivery.message);
             let straddles = sent.called_ns < tenancy.began_called_ns;
             let before = tenancy.previous.filter(|_| straddles).map(|previous| self.handed.of(previous));
-            let elsewhere = before.is_some_and(|before| {
-                before.iter().any(|before| before.message == delivery.message)
-            });
+            let elsewhere =
+                before.is_some_and(|before| before.iter().any(|before| before.message == delivery.message));
             if twice || elsewhere {
                 faults.add(|| format!("B5: handed out twice: {}", described()));
             } else if disordered {
@@ -329,7 +339,8 @@ impl Book<'_> {
                 let (publisher, nth) = self.place(message);
                 let released = tenancy.released && last.of_all(publisher) < Some(nth);
                 let withheld = span.user.is_some_and(|user| {
-                    (user as usize) < tenancy.users_until_ns.len() && last.of_user(publisher, user) < Some(nth)
+                    (user as usize) < tenancy.users_until_ns.len()
+                        && last.of_user(publisher, user) < Some(nth)
                 });
                 if !released && !withheld {
                     unexplained.push(message);
@@ -348,7 +359,13 @@ impl Book<'_> {
     }
 
     /// What is wrong with a delivery, given its tenancy's spans of the room.
-    fn wrong(&self, tenancy: &Tenancy, delivery: &Delivery, sent: &Sent, of_room: &[Span]) -> Option<&'static str> {
+    fn wrong(
+        &self,
+        tenancy: &Tenancy,
+        delivery: &Delivery,
+        sent: &Sent,
+        of_room: &[Span],
+    ) -> Option<&'static str> {
         if self.is_excluded(sent.except, tenancy.tab) {
             return Some("B2: excluded, but handed out");
         }
@@ -418,6 +435,9 @@ impl Last {
     }
 
     fn of_user(&self, publisher: usize, user: u32) -> Option<u32> {
-        self.by_user.iter().find(|(known, of, _)| (*known, *of) == (publisher, user)).map(|(_, _, last)| *last)
+        self.by_user
+            .iter()
+            .find(|(known, of, _)| (*known, *of) == (publisher, user))
+            .map(|(_, _, last)| *last)
     }
 }

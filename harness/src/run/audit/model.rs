@@ -222,9 +222,12 @@ impl Builder<'_> {
                 .clone()
                 .all(|receipt| validity(room, receipt.by_user, receipt.stamp_ms) == Some(false))
             {
-                faults.push(format!("R2: bound to room {room} by a receipt that was revoked or another user's"));
+                faults.push(format!(
+                    "R2: bound to room {room} by a receipt that was revoked or another user's"
+                ));
             } else if presented.all(|receipt| receipt.by_user != by_user) {
-                faults.push(format!("C2: bound to room {room} under another authorization than its receipt's"));
+                faults
+                    .push(format!("C2: bound to room {room} under another authorization than its receipt's"));
             }
         }
         for receipt in &entry.presented {

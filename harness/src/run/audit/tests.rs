@@ -61,7 +61,14 @@ impl Log {
         self.enter(Op::Connect { tab }, tab, false, &[], &[])
     }
 
-    fn enter(&mut self, op: Op, tab: u32, superseded: bool, presented: &[Presented], bound: &[(u32, bool)]) -> u32 {
+    fn enter(
+        &mut self,
+        op: Op,
+        tab: u32,
+        superseded: bool,
+        presented: &[Presented],
+        bound: &[(u32, bool)],
+    ) -> u32 {
         let life = self.lives;
         self.lives += 1;
         let (presented, bound) = (presented.to_vec(), bound.to_vec());
@@ -314,7 +321,8 @@ fn c2_r2_a_reconnect_restores_what_its_valid_receipts_say_and_nothing_else() {
     back(false, &[], &[(ROOM, true)]).assert_fault(&["C2: bound to room 0 without a receipt"]);
     back(false, &[receipt], &[(ROOM, false)]).assert_fault(&["C2", "another authorization"]);
     back(true, &[receipt], &[]).assert_clean();
-    back(true, &[receipt], &[(ROOM, true)]).assert_fault(&["R2: bound to room 0 by a receipt that was revoked"]);
+    back(true, &[receipt], &[(ROOM, true)])
+        .assert_fault(&["R2: bound to room 0 by a receipt that was revoked"]);
     // S2: a new grant makes the old receipt good again.
     let mut log = Log::with_member();
     log.now_ns += 5 * MS;
