@@ -10,14 +10,14 @@ use clap::{Args, Parser, Subcommand};
 #[command(name = "holocast", version, about = "An in-memory realtime fan-out engine, put to work", long_about = LONG_ABOUT)]
 #[command(after_help = EXIT_CODES, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub struct Cli {
-    /// What to run; without a command, `chat`.
+    /// What to run; without a command, `run`.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
 const LONG_ABOUT: &str = "An in-memory realtime fan-out engine, put to work.
 
-Without a command it runs `chat`: a built-in workload that needs no file.";
+Without a command it is `run`: a default set of built-in workloads, audited, and a report of them.";
 
 const EXIT_CODES: &str = "Exit codes: 0 all went well, 1 the engine broke a rule or its accounting does not balance, 2 bad \
 arguments, unreadable files or a line that is no operation.";
@@ -27,13 +27,6 @@ const ABOUT_REPLAY: &str = "Run recorded traces and print every event that they 
 A trace is JSON Lines, one operation a line; so is the output, one event a line. Each file is a trace of its own and runs on a \
 fresh engine. Traces are read as a stream, plain or gzip-compressed (told apart by their first bytes); neither they nor the \
 output are ever held in memory. A summary (operations, deliveries, wall time, deliveries per second) goes to standard error.";
-
-const ABOUT_CHAT: &str = "Run a chat network shaped like IRC: rooms whose sizes follow Zipf's law, people with one to three tabs who \
-join, leave, write, log in and out, are kicked, lose their connection and come back with their receipts.
-
-Publisher threads run the operations, receiver threads drain the queues. At the end it prints the operations, the deliveries and \
-their latency, and the accounting of every message (accepted = taken + queued + released + withheld); if that does not balance \
-the exit code is 1. The same seed gives every publisher the same operations in the same order.";
 
 const ABOUT_COMPARE: &str = "Hold the engine against its peers and against the floor, side by side in one run.
 
@@ -58,9 +51,6 @@ pub enum Command {
     /// Run recorded traces and print every event that they deliver
     #[command(long_about = ABOUT_REPLAY)]
     Replay(ReplayArgs),
-    /// Run a chat network: rooms of every size, messages, kicks, logins and reconnects on several threads
-    #[command(long_about = ABOUT_CHAT)]
-    Chat(ChatArgs),
     /// Hold the engine against its peers and against the floor, side by side in one run
     #[command(long_about = ABOUT_COMPARE)]
     Compare(CompareArgs),
@@ -86,46 +76,6 @@ pub struct ReplayArgs {
     /// Print no events, only the summary
     #[arg(short, long, conflicts_with = "out")]
     pub quiet: bool,
-}
-
-/// Arguments of `holocast chat`.
-#[derive(Debug, Clone, Args)]
-pub struct ChatArgs {
-    /// Publisher threads
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
-    pub threads: u32,
-
-    /// Threads that drain the queues
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
-    pub receivers: u32,
-
-    /// People, each with one to three tabs
-    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
-    pub users: u32,
-
-    /// Rooms
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub rooms: u32,
-
-    /// How long the publishers run
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
-    pub seconds: f64,
-
-    /// Stop after this many operations in all, instead of after a time
-    #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(1..))]
-    pub operations: Option<u64>,
-
-    /// Names the workload: the same seed, the same operations
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-
-    /// Messages of one publisher that may be on their way at once
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub window: u32,
-
-    /// Folder for the report
-    #[arg(long, value_name = "DIR", default_value = "report")]
-    pub out: PathBuf,
 }
 
 /// Arguments of `holocast compare`.
@@ -204,13 +154,13 @@ pub struct ReportArgs {
     pub out: PathBuf,
 }
 
-impl Default for ChatArgs {
+impl Default for RunArgs {
     /// What `holocast` without arguments runs.
     fn default() -> Self {
         #[derive(Parser)]
         struct Alone {
             #[command(flatten)]
-            args: ChatArgs,
+            args: RunArgs,
         }
         Alone::parse_from(["holocast"]).args
     }
@@ -254,7 +204,7 @@ mod tests {
     #[test]
     fn the_definitions_hold_together() {
         Cli::command().debug_assert();
-        assert_eq!(ChatArgs::default().threads, 2);
+        assert_eq!((RunArgs::default().seed, RunArgs::default().workloads.len()), (1, 0));
     }
 
     #[test]
@@ -264,10 +214,10 @@ mod tests {
             &["holocast", "frob"],
             &["holocast", "replay"],
             &["holocast", "replay", "a", "--quiet", "--out", "b"],
-            &["holocast", "chat", "--threads", "0"],
-            &["holocast", "chat", "--seconds", "soon"],
-            &["holocast", "chat", "--seed"],
-            &["holocast", "chat", "a\nb"],
+            &["holocast", "run", "--threads", "0"],
+            &["holocast", "run", "--duration", "soon"],
+            &["holocast", "run", "--seed"],
+            &["holocast", "run", "--format", "a\nb"],
         ] {
             let (text, code) = refusal(&Cli::try_parse_from(arguments).unwrap_err());
             assert_eq!((code, text.matches('\n').count()), (2, 1), "{text}");

@@ -3,7 +3,6 @@
 //! The binary only reads the command line; all else is here, for the tests to use.
 
 pub mod allocation;
-pub mod chat;
 pub mod cli;
 pub mod compare;
 pub mod failure;

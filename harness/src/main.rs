@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use clap::Parser;
 use holocast_harness::allocation::Counting;
-use holocast_harness::cli::{self, ChatArgs, Cli, Command, ReplayArgs};
+use holocast_harness::cli::{self, Cli, Command, ReplayArgs, RunArgs};
 use holocast_harness::failure::Failure;
 use holocast_harness::replay::{Summary, replay};
 use holocast_harness::trace::Source;
-use holocast_harness::{chat, compare, report, run};
+use holocast_harness::{compare, report, run};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Counts only while `compare` asks for it.
@@ -32,11 +32,10 @@ fn main() -> ExitCode {
     };
     let ended = match cli.command {
         Some(Command::Replay(args)) => replay_all(&args),
-        Some(Command::Chat(args)) => chat::run(&args),
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Report(args)) => report::run(&args),
-        None => chat::run(&ChatArgs::default()),
+        None => run::run(&RunArgs::default()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

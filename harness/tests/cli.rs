@@ -210,12 +210,11 @@ fn bad_arguments_are_refused_in_one_line() {
         (&["replay"], "<FILE>"),
         (&["replay", "a", "-q", "-o", "b"], "--quiet"),
         (&["replay", "--seed", "1", "a"], "--seed"),
-        (&["chat", "--threads", "0"], "--threads"),
-        (&["chat", "--seconds", "-1"], "-1"),
-        (&["chat", "--seconds", "nan"], "nan"),
-        (&["chat", "--users", "many"], "many"),
-        (&["chat", "--operations", "5", "--seconds", "5"], "--seconds"),
-        (&["chat", "extra"], "extra"),
+        (&["run", "--threads", "0"], "--threads"),
+        (&["run", "--duration", "-1"], "-1"),
+        (&["run", "--duration", "nan"], "nan"),
+        (&["run", "--seed", "many"], "many"),
+        (&["run", "--format", "xml"], "xml"),
     ] {
         assert_refused(ran(holocast().args(arguments)), &[word, "--help"]);
     }
@@ -224,11 +223,11 @@ fn bad_arguments_are_refused_in_one_line() {
 #[test]
 fn help_and_version_are_printed_and_succeed() {
     for (arguments, words) in [
-        (&["--help"][..], &["replay", "chat", "Exit codes", "Usage: holocast"][..]),
+        (&["--help"][..], &["replay", "run", "Exit codes", "Usage: holocast"][..]),
         (&["replay", "--help"], &["<FILE>", "--out", "--quiet", "standard input", "fresh engine", "gzip"]),
         (
-            &["chat", "--help"],
-            &["--threads", "--users", "--rooms", "--seconds", "--operations", "--seed", "[default: 10]"],
+            &["run", "--help"],
+            &["--format", "--out", "--seed", "--duration", "--rate", "--threads", "--list", "[WORKLOAD]"],
         ),
         (&["--version"], &["holocast "]),
     ] {
@@ -263,28 +262,4 @@ fn whoever_stops_reading_is_no_error() {
     drop(out);
     let Output { status, stderr, .. } = child.wait_with_output().expect("it ends");
     assert_eq!((status.code(), stderr.as_slice()), (Some(0), &b""[..]));
-}
-
-#[test]
-fn b5_chat_prints_its_accounting_and_writes_its_report() {
-    let scratch = Scratch::new();
-    let folder = scratch.path().join("reports/new");
-    let (code, out, err) = ran(holocast()
-        .args(["chat", "--users", "60", "--rooms", "5", "--operations", "2000", "--seed", "7", "--out"])
-        .arg(&folder));
-    assert_eq!((code, err.as_str()), (0, ""), "{out}");
-    for word in ["operations", "deliveries", "p99.9", "accounting", "balances", "chat.json"] {
-        assert!(out.contains(word), "{word:?} is not in\n{out}");
-    }
-    let report: serde_json::Value =
-        serde_json::from_slice(&fs::read(folder.join("chat.json")).expect("it was written"))
-            .expect("it is JSON");
-    assert_eq!(report["workload"]["seed"], 7);
-    assert!(report["operations"].as_u64() >= Some(2000));
-    assert_eq!(report["accounts"]["faults"], serde_json::json!([]));
-    let blocked = scratch.file("blocked", "");
-    let (code, _, err) = ran(holocast()
-        .args(["chat", "--users", "6", "--rooms", "1", "--operations", "10", "--out"])
-        .arg(&blocked));
-    assert!(code == 2 && err.contains("blocked"), "{err}");
 }

@@ -1,14 +1,161 @@
 //! Workloads at planned rates, audited.
+//!
+//! A workload file becomes a crowd and one script for each publisher thread; these run open-loop, receivers write down what
+//! they take, and figures and audit are made from the record afterwards.
 
-use crate::cli::RunArgs;
+mod audit;
+mod caller;
+mod crowd;
+mod figures;
+mod library;
+mod measure;
+mod print;
+mod receiver;
+mod record;
+mod script;
+mod trace;
+mod workload;
+mod world;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+pub use library::{default_set, find, names};
+pub use measure::measure;
+pub use workload::{
+    Burst, CrowdSize, Law, Mix, Overflow, Queue, Receivers, Rooms, Size, Spacing, Variant, Workload, parse,
+};
+
+use crate::cli::{Format, RunArgs};
+use crate::compare;
 use crate::failure::Failure;
+use crate::report;
+use crate::results::{Results, Run};
+
+/// Where the default set's report goes.
+const DEFAULT_FOLDER: &str = "report";
 
 /// Runs the command.
 ///
 /// # Errors
 ///
-/// See the parts.
+/// A workload is wrong or can't be read, a result can't be written, or an audit failed.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
-    let _ = args;
-    Err(Failure::Input("not there yet".to_owned()))
+    if args.list {
+        return list();
+    }
+    let variants = variants(args)?;
+    let folder = match &args.out {
+        Some(folder) => Some(folder.clone()),
+        None => args.workloads.is_empty().then(|| PathBuf::from(DEFAULT_FOLDER)),
+    };
+    // A folder that can't be made is known before anything runs.
+    if let Some(folder) = &folder {
+        fs::create_dir_all(folder).map_err(|error| Failure::unwritten(folder, &error))?;
+    }
+    let mut results = Results::here();
+    if args.workloads.is_empty() {
+        // Before the workloads, so that no crowd of theirs is in the way.
+        results.rows = compare::measure_for_report();
+    }
+    let mut measured = Vec::new();
+    for variant in variants {
+        let run = measure(&variant, args.seed)?;
+        results.runs.push(run.clone());
+        measured.push((variant, run));
+    }
+    if let Some(folder) = &folder {
+        write(folder, &results)?;
+    }
+    let mut text = match args.format {
+        Format::Text => print::text(&results.machine, &measured),
+        Format::Json => results.to_json()?,
+        Format::Csv => print::csv(&results.runs),
+    };
+    if let (Format::Text, Some(folder)) = (args.format, &folder) {
+        text.push_str(&format!("\nreport written to {}\n", folder.join("report.html").display()));
+    }
+    show(&text)?;
+    verdict(&results.runs)
+}
+
+/// What is to run, with the command line's settings over the files'.
+fn variants(args: &RunArgs) -> Result<Vec<Variant>, Failure> {
+    let mut variants = Vec::new();
+    for name in &args.workloads {
+        variants.extend(find(name, Size::Full)?);
+    }
+    if args.workloads.is_empty() {
+        variants = default_set()?;
+    }
+    for Variant { workload, settings, .. } in &mut variants {
+        if let Some(seconds) = args.duration {
+            for burst in &mut settings.burst {
+                burst.at_seconds *= seconds / settings.seconds;
+            }
+            settings.seconds = seconds;
+        }
+        settings.rate = args.rate.unwrap_or(settings.rate);
+        settings.threads = args.threads.unwrap_or(settings.threads);
+        settings.check().map_err(|why| Failure::Input(format!("{workload}: {why}")))?;
+    }
+    Ok(variants)
+}
+
+/// Names and descriptions of what is built in.
+fn list() -> Result<(), Failure> {
+    let mut text = String::new();
+    for name in names() {
+        let description = find(name, Size::Full)?.swap_remove(0).settings.description;
+        text.push_str(&format!("{name:<18}{description}\n"));
+    }
+    show(&text)
+}
+
+fn write(folder: &Path, results: &Results) -> Result<(), Failure> {
+    results.write(&folder.join("report.json"))?;
+    let page = folder.join("report.html");
+    fs::write(&page, report::page(results, None)).map_err(|error| Failure::unwritten(&page, &error))
+}
+
+/// A reader who has gone does not undo the runs: their audits still decide the exit code.
+fn show(text: &str) -> Result<(), Failure> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// An audit that failed ends the command with the first fault.
+fn verdict(runs: &[Run]) -> Result<(), Failure> {
+    let faults: usize = runs.iter().map(|run| run.audit.faults.len()).sum();
+    let Some(run) = runs.iter().find(|run| !run.audit.passed) else { return Ok(()) };
+    let first = run.audit.faults.first().map_or("no fault is named", String::as_str);
+    let name = if run.variant.is_empty() {
+        run.workload.clone()
+    } else {
+        format!("{}, {}", run.workload, run.variant)
+    };
+    Err(Failure::Broken(format!("{name}: {first} ({faults} faults in all)")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::{Audit, Results};
+
+    #[test]
+    fn a_failed_audit_is_exit_code_1_and_names_the_fault() {
+        let variant =
+            &parse("w.toml", "w", "mix.broadcast = 1\nseconds = 0.01\nwarm_up_seconds = 0", Size::Full)
+                .unwrap()[0];
+        let mut run = measure(variant, 1).unwrap();
+        assert!(verdict(std::slice::from_ref(&run)).is_ok());
+        run.audit = Audit { passed: false, faults: vec!["B1: lost: message 3".to_owned()], ..run.audit };
+        let failure = verdict(&[run]).unwrap_err();
+        assert_eq!(failure.exit_code(), 1);
+        assert_eq!(failure.to_string(), "w: B1: lost: message 3 (1 faults in all)");
+        assert!(Results::here().runs.is_empty());
+    }
 }

@@ -1,0 +1,368 @@
+//! Who was bound to what and when, worked out from the publishers' calls alone.
+//!
+//! Every change of a person is a call of one publisher, so its calls in their order are that person's life. Between the start
+//! and the return of a call its effect may or may not be there yet: a binding is held *for certain* from the return of the call
+//! that made it to the start of the one that ended it, and *at most* from the start of the first to the return of the second.
+
+use std::collections::{HashMap, HashSet};
+
+use holocast::CloseReason;
+
+use super::super::crowd::Crowd;
+use super::super::record::{Answer, Call, Entry, Record};
+use super::super::script::Op;
+use super::Faults;
+
+/// A moment that never came.
+const NEVER: u64 = u64::MAX;
+
+/// A connection and those that superseded it: they hold the same bindings and share a queue.
+#[derive(Debug, Default)]
+pub(super) struct Tenancy {
+    pub(super) tab: u32,
+    /// The tab's one before.
+    pub(super) previous: Option<u32>,
+    pub(super) began_called_ns: u64,
+    /// It ended before the run did, so that what was queued last was released.
+    pub(super) released: bool,
+    /// An overflow closed it, nobody knows when.
+    pub(super) overflowed: bool,
+    /// When each change of its user had returned. A binding belongs to the user between two of them.
+    pub(super) users_until_ns: Vec<u64>,
+}
+
+/// A binding of a tenancy to a room.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) tenancy: u32,
+    pub(super) room: u32,
+    /// Which of the tenancy's users authorized it; `None`: nobody.
+    pub(super) user: Option<u32>,
+    pub(super) bound_called_ns: u64,
+    pub(super) bound_returned_ns: u64,
+    pub(super) unbound_called_ns: u64,
+    pub(super) unbound_returned_ns: u64,
+    pub(super) why: Why,
+}
+
+/// What ended a binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    Nothing,
+    Unsubscribed,
+    UserChanged,
+    ConnectionEnded,
+}
+
+/// Everything, in order.
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub(super) tenancies: Vec<Tenancy>,
+    /// By the number of the life; `u32::MAX` where there is none.
+    pub(super) tenancy_of_life: Vec<u32>,
+    /// By tenancy, room and time.
+    pub(super) spans: Vec<Span>,
+}
+
+impl Model {
+    /// Works it out; calls whose answers can't be right are faults. Without `scripted` only tenancies are known.
+    pub(super) fn new(record: &Record, crowd: &Crowd, scripted: bool, faults: &mut Faults) -> Self {
+        let overflowed = record
+            .seen
+            .iter()
+            .flat_map(|seen| &seen.closed)
+            .filter(|(_, reason)| *reason == CloseReason::Overflow)
+            .map(|(life, _)| *life);
+        let mut builder = Builder {
+            crowd,
+            overflowed: overflowed.collect(),
+            model: Model::default(),
+            tabs: vec![State::default(); crowd.tabs.len()],
+            logged_in: crowd.people.iter().map(|person| person.logged_in).collect(),
+            revoked: HashMap::new(),
+            faults,
+        };
+        for call in record.calls.iter().flatten() {
+            match &call.answer {
+                Answer::Entry(entry) => builder.entry(call, entry, scripted),
+                Answer::Matched(matched) if scripted => builder.change(call, *matched),
+                _ => {}
+            }
+        }
+        builder.finish()
+    }
+
+    /// The spans of one tenancy; those of a room stand together.
+    pub(super) fn spans_of(&self, tenancy: u32) -> &[Span] {
+        let from = self.spans.partition_point(|span| span.tenancy < tenancy);
+        let len = self.spans[from..].partition_point(|span| span.tenancy == tenancy);
+        &self.spans[from..from + len]
+    }
+}
+
+/// A tab, as of the last call.
+#[derive(Debug, Clone, Default)]
+struct State {
+    /// While it is live.
+    tenancy: Option<u32>,
+    last: Option<u32>,
+    open: Vec<Span>,
+}
+
+/// The time of a revocation, in the engine's milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Revoked {
+    called_ms: u64,
+    returned_ms: u64,
+}
+
+struct Builder<'a> {
+    crowd: &'a Crowd,
+    overflowed: HashSet<u32>,
+    model: Model,
+    tabs: Vec<State>,
+    logged_in: Vec<bool>,
+    /// By person and room: under the session, and under the user.
+    revoked: HashMap<(u32, u32), [Option<Revoked>; 2]>,
+    faults: &'a mut Faults,
+}
+
+impl Builder<'_> {
+    fn entry(&mut self, call: &Call, entry: &Entry, scripted: bool) {
+        let tab = entry.tab;
+        let live = self.tabs[tab as usize].tenancy;
+        match (live, entry.superseded) {
+            (Some(tenancy), true) => {
+                self.inhabit(tenancy, entry.life);
+                if scripted {
+                    self.inherited(tenancy, call, entry);
+                }
+                return;
+            }
+            (Some(tenancy), false) if scripted && !self.model.tenancies[tenancy as usize].overflowed => {
+                self.fault(call, tab, "C3: a live connection was not superseded");
+            }
+            (None, true) if scripted => {
+                self.fault(call, tab, "C4: a connection that had ended was superseded");
+            }
+            _ => {}
+        }
+        if live.is_some() {
+            self.end(tab, call);
+        }
+        let state = &mut self.tabs[tab as usize];
+        let tenancy = self.model.tenancies.len() as u32;
+        self.model.tenancies.push(Tenancy {
+            tab,
+            previous: state.last,
+            began_called_ns: call.called_ns,
+            ..Tenancy::default()
+        });
+        (state.tenancy, state.last) = (Some(tenancy), Some(tenancy));
+        self.inhabit(tenancy, entry.life);
+        if scripted {
+            self.restored(tab, call, entry);
+            for &(room, by_user) in &entry.bound {
+                self.open(tab, room, by_user, call);
+            }
+        }
+    }
+
+    fn inhabit(&mut self, tenancy: u32, life: u32) {
+        let Model { tenancies, tenancy_of_life, .. } = &mut self.model;
+        let at = life as usize;
+        tenancy_of_life.resize(tenancy_of_life.len().max(at + 1), u32::MAX);
+        tenancy_of_life[at] = tenancy;
+        tenancies[tenancy as usize].overflowed |= self.overflowed.contains(&life);
+    }
+
+    /// C3: exactly the bindings in force carry over.
+    fn inherited(&mut self, tenancy: u32, call: &Call, entry: &Entry) {
+        if self.model.tenancies[tenancy as usize].overflowed {
+            return;
+        }
+        let mut held: Vec<u32> = self.tabs[entry.tab as usize].open.iter().map(|span| span.room).collect();
+        let mut told: Vec<u32> = entry.bound.iter().map(|(room, _)| *room).collect();
+        held.sort_unstable();
+        told.sort_unstable();
+        if held != told {
+            let what = format!("C3: superseded, it should hold rooms {held:?} but was told {told:?}");
+            self.fault(call, entry.tab, &what);
+        }
+    }
+
+    /// C2: exactly the bindings of valid receipts are restored, as far as the times of the calls say which are.
+    fn restored(&mut self, tab: u32, call: &Call, entry: &Entry) {
+        let person = self.crowd.tabs[tab as usize].person;
+        let logged_in = self.logged_in[person as usize];
+        let none = [None; 2];
+        // Whether a revocation covers a receipt: yes, no, or too close to tell.
+        let validity = |room: u32, by_user: bool, stamp_ms: u64| {
+            if by_user && !logged_in {
+                return Some(false);
+            }
+            let [session, user] = self.revoked.get(&(person, room)).unwrap_or(&none);
+            // The session counts always, the user while it is the connection's (R2).
+            let counting = [*session, user.filter(|_| logged_in)];
+            let mut counting = counting.iter().flatten();
+            if counting.clone().any(|revoked| stamp_ms < revoked.called_ms) {
+                Some(false)
+            } else if counting.all(|revoked| stamp_ms > revoked.returned_ms) {
+                Some(true)
+            } else {
+                None
+            }
+        };
+        let mut faults = Vec::new();
+        for &(room, by_user) in &entry.bound {
+            let mut presented = entry.presented.iter().filter(|receipt| receipt.room == room).peekable();
+            if presented.peek().is_none() {
+                faults.push(format!("C2: bound to room {room} without a receipt"));
+            } else if presented
+                .clone()
+                .all(|receipt| validity(room, receipt.by_user, receipt.stamp_ms) == Some(false))
+            {
+                faults.push(format!(
+                    "R2: bound to room {room} by a receipt that was revoked or another user's"
+                ));
+            } else if presented.all(|receipt| receipt.by_user != by_user) {
+                faults
+                    .push(format!("C2: bound to room {room} under another authorization than its receipt's"));
+            }
+        }
+        for receipt in &entry.presented {
+            let must = validity(receipt.room, receipt.by_user, receipt.stamp_ms) == Some(true);
+            if must && !entry.bound.iter().any(|(room, _)| *room == receipt.room) {
+                faults.push(format!("C2: not bound to room {} though its receipt is valid", receipt.room));
+            }
+        }
+        for fault in faults {
+            self.fault(call, tab, &fault);
+        }
+    }
+
+    fn change(&mut self, call: &Call, matched: u32) {
+        let expected = match call.op {
+            Op::Join { person, room } | Op::Regrant { person, room } => {
+                let logged_in = self.logged_in[person as usize];
+                // S2: a grant removes the revocations of its own identity.
+                if let Some(revoked) = self.revoked.get_mut(&(person, room)) {
+                    revoked[usize::from(logged_in)] = None;
+                }
+                self.live_tabs(person, |builder, tab| {
+                    builder.open(tab, room, logged_in, call);
+                    true
+                })
+            }
+            Op::Leave { person, room } | Op::Kick { person, room } => {
+                let at = usize::from(self.logged_in[person as usize]);
+                self.revoked.entry((person, room)).or_default()[at] = Some(Revoked {
+                    called_ms: call.called_ns / 1_000_000,
+                    returned_ms: call.returned_ns / 1_000_000,
+                });
+                let kick = matches!(call.op, Op::Kick { .. });
+                self.live_tabs(person, |builder, tab| {
+                    let lost = builder.close(tab, call, Why::Unsubscribed, |span| span.room == room);
+                    // S3 counts who matched, S4 who lost something.
+                    lost > 0 || !kick
+                })
+            }
+            Op::Drop { tab } => {
+                let person = self.crowd.tabs[tab as usize].person;
+                let told = self.live_tabs(person, |_, live| live == tab);
+                self.end(tab, call);
+                told
+            }
+            Op::Login { person } | Op::Logout { person } => {
+                self.logged_in[person as usize] = matches!(call.op, Op::Login { .. });
+                self.live_tabs(person, |builder, tab| {
+                    builder.close(tab, call, Why::UserChanged, |span| span.user.is_some());
+                    if let Some(tenancy) = builder.tabs[tab as usize].tenancy {
+                        builder.model.tenancies[tenancy as usize].users_until_ns.push(call.returned_ns);
+                    }
+                    true
+                })
+            }
+            _ => return,
+        };
+        if let Some(expected) = expected
+            && expected != matched
+        {
+            self.faults.add(|| {
+                let (op, at) = (call.op.kind(), call.called_ns as f64 / 1e9);
+                format!("S1, S3, S4: {op} called at {at:.6} s concerned {matched} connections instead of {expected}: {:?}", call.op)
+            });
+        }
+    }
+
+    /// Does something to each live tab of a person and counts those that say so; `None` if an overflow may have ended one.
+    fn live_tabs(&mut self, person: u32, mut act: impl FnMut(&mut Self, u32) -> bool) -> Option<u32> {
+        let (mut count, mut certain) = (0, true);
+        for tab in self.crowd.tabs_of(person) {
+            let Some(tenancy) = self.tabs[tab as usize].tenancy else { continue };
+            certain &= !self.model.tenancies[tenancy as usize].overflowed;
+            count += u32::from(act(self, tab));
+        }
+        certain.then_some(count)
+    }
+
+    /// Binds a live tab, if it is not bound: an existing binding keeps its authorization (S1).
+    fn open(&mut self, tab: u32, room: u32, by_user: bool, call: &Call) {
+        let state = &mut self.tabs[tab as usize];
+        let Some(tenancy) = state.tenancy else { return };
+        if state.open.iter().any(|span| span.room == room) {
+            return;
+        }
+        let users = self.model.tenancies[tenancy as usize].users_until_ns.len() as u32;
+        state.open.push(Span {
+            tenancy,
+            room,
+            user: by_user.then_some(users),
+            bound_called_ns: call.called_ns,
+            bound_returned_ns: call.returned_ns,
+            unbound_called_ns: NEVER,
+            unbound_returned_ns: NEVER,
+            why: Why::Nothing,
+        });
+    }
+
+    /// Ends bindings of a tab and counts them.
+    fn close(&mut self, tab: u32, call: &Call, why: Why, which: impl Fn(&Span) -> bool) -> usize {
+        let spans = &mut self.model.spans;
+        let before = spans.len();
+        self.tabs[tab as usize].open.retain(|span| {
+            let ends = which(span);
+            if ends {
+                let (unbound_called_ns, unbound_returned_ns) = (call.called_ns, call.returned_ns);
+                spans.push(Span { unbound_called_ns, unbound_returned_ns, why, ..*span });
+            }
+            !ends
+        });
+        spans.len() - before
+    }
+
+    fn end(&mut self, tab: u32, call: &Call) {
+        self.close(tab, call, Why::ConnectionEnded, |_| true);
+        if let Some(tenancy) = self.tabs[tab as usize].tenancy.take() {
+            self.model.tenancies[tenancy as usize].released = true;
+        }
+    }
+
+    fn fault(&mut self, call: &Call, tab: u32, what: &str) {
+        let (crowd, at) = (self.crowd, call.called_ns as f64 / 1e9);
+        self.faults.add(|| {
+            let name = &crowd.tabs[tab as usize].instance;
+            format!("{what}: {name}, {} called at {at:.6} s", call.op.kind())
+        });
+    }
+
+    fn finish(self) -> Model {
+        let mut model = self.model;
+        model.spans.extend(self.tabs.into_iter().flat_map(|state| state.open));
+        model.spans.sort_unstable_by_key(|span| (span.tenancy, span.room, span.bound_called_ns));
+        for tenancy in &mut model.tenancies {
+            tenancy.released |= tenancy.overflowed;
+        }
+        model
+    }
+}

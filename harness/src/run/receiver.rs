@@ -1,0 +1,155 @@
+//! One receiver thread: drains the connections of its tabs as they get something, and writes down what it takes.
+
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use holocast::{Connection, Event};
+
+use super::record::{Seen, Taken};
+use super::world::{Arrival, Message, World};
+
+/// Longest sleep; wakes and nudges end it earlier.
+const NAP: Duration = Duration::from_millis(100);
+
+pub(super) struct Receiver<'w> {
+    world: &'w World,
+    index: usize,
+    /// By the tab's number divided by that of the receivers, which share the tabs in turns.
+    seats: Vec<Seat>,
+    seen: Seen,
+}
+
+/// Where a tab's connections are drained, one after the other.
+#[derive(Default)]
+struct Seat {
+    connection: Option<(u32, Connection<Message>)>,
+    waker: Option<Waker>,
+}
+
+impl<'w> Receiver<'w> {
+    pub(super) fn new(world: &'w World, index: usize) -> Self {
+        let seats = world.crowd.tabs.len().div_ceil(world.receivers());
+        Receiver {
+            world,
+            index,
+            seats: std::iter::repeat_with(Seat::default).take(seats).collect(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// Drains until told to stop and nothing is left, but for what the stalled have.
+    pub(super) fn run(mut self) -> Self {
+        let desk = self.world.desk(self.index);
+        let mut woken = Vec::new();
+        loop {
+            // Looked at first: what comes before the stop is drained in this round.
+            let stopping = self.world.is_stopped();
+            let welcomed = self.welcome();
+            desk.ready.take(&mut woken);
+            if woken.is_empty() && !welcomed {
+                if stopping {
+                    return self;
+                }
+                // Relaxed: a hint for whoever waits until all is quiet.
+                desk.idle.store(true, Ordering::Relaxed);
+                desk.ready.wait(NAP);
+                desk.idle.store(false, Ordering::Relaxed);
+                continue;
+            }
+            self.look();
+            for &seat in &woken {
+                self.drain(seat);
+            }
+        }
+    }
+
+    /// Takes over new connections; each replaces the tab's last one, after that has given what it had.
+    fn welcome(&mut self) -> bool {
+        let arrivals = self.world.handed_over(self.index);
+        let welcomed = !arrivals.is_empty();
+        if welcomed {
+            self.look();
+        }
+        for Arrival { tab, life, connection } in arrivals {
+            let at = tab as usize / self.world.receivers();
+            let stalled = self.world.is_stalled(tab);
+            if !stalled {
+                self.drain(at);
+            }
+            let seat = &mut self.seats[at];
+            seat.connection = Some((life, connection));
+            if !stalled {
+                seat.waker.get_or_insert_with(|| self.world.desk(self.index).ready.waker(at));
+                self.drain(at);
+            }
+        }
+        welcomed
+    }
+
+    /// Whatever is taken next is taken after this moment.
+    fn look(&mut self) {
+        let at_ns = self.world.now_ns();
+        self.seen.taken.push(Taken { at_ns, message: Taken::LOOKED, life: 0 });
+    }
+
+    /// Takes all that a seat's connection has and parks it.
+    fn drain(&mut self, at: usize) {
+        let Receiver { world, index, ref mut seats, ref mut seen } = *self;
+        let Seat { connection, waker } = &mut seats[at];
+        let Some((life, open)) = connection else { return };
+        let tab = (at * world.receivers() + index) as u32;
+        let mut context = Context::from_waker(waker.as_ref().unwrap_or(Waker::noop()));
+        loop {
+            match open.poll_recv(&mut context) {
+                Poll::Pending => return,
+                Poll::Ready(Some(event)) => note(seen, world, tab, *life, event),
+                Poll::Ready(None) => break,
+            }
+        }
+        *connection = None;
+    }
+
+    /// Takes all that anybody has, the stalled too.
+    pub(super) fn drain_all(&mut self) {
+        self.welcome();
+        self.look();
+        (0..self.seats.len()).for_each(|at| self.drain(at));
+    }
+
+    /// Takes what is left and ends every connection.
+    pub(super) fn end_all(&mut self) {
+        self.drain_all();
+        self.seats.clear();
+    }
+
+    pub(super) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    pub(super) fn into_seen(self) -> Seen {
+        self.seen
+    }
+}
+
+fn note(seen: &mut Seen, world: &World, tab: u32, life: u32, event: Event<Message>) {
+    match event {
+        Event::Broadcast(delivery) => {
+            seen.taken.push(Taken { at_ns: world.now_ns(), message: delivery.params().number, life });
+        }
+        Event::Subscribed(receipt) => {
+            if let Some(mut wallet) = world.wallet(tab) {
+                wallet.keep_newest([receipt]);
+            }
+        }
+        Event::Unsubscribed(keys) => {
+            if let Some(mut wallet) = world.wallet(tab) {
+                wallet.forget(&keys);
+            }
+        }
+        Event::Lagged(lost) => seen.lagged.push((life, lost)),
+        Event::Closed(reason) => seen.closed.push((life, reason)),
+        // There is no other event today; a new one would carry no message of ours.
+        _ => {}
+    }
+}
