@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
 use crate::event::{CloseReason, Event};
-use crate::queue::{Control, Delivery, Parked, Parker, Taken};
+use crate::queue::{Control, Glance, Parked, Parker, Taken};
 use crate::registry::{Place, SlotId, State, Tenant};
 use crate::sync::spin;
 use crate::text::Text;
@@ -144,15 +144,15 @@ impl<P: Send + Sync + 'static> Connection<P> {
     /// O(1), amortized over the events of a burst.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Event<P>, TryRecvError> {
-        if let Some(delivery) = self.take_lone() {
-            return Ok(Event::Broadcast(delivery));
+        match self.glance() {
+            Glance::Lone(delivery) => Ok(Event::Broadcast(delivery)),
+            Glance::Nothing => Err(TryRecvError::Empty),
+            Glance::More => self.take_patiently(),
         }
-        if self.place.queue().is_idle(self.generation) {
-            return Err(TryRecvError::Empty);
-        }
-        self.take_patiently()
     }
 
+    /// Not inlined: most calls don't come to it.
+    #[inline(never)]
     fn take_patiently(&mut self) -> Result<Event<P>, TryRecvError> {
         for _ in 0..PATIENCE {
             match self.take() {
@@ -163,11 +163,9 @@ impl<P: Send + Sync + 'static> Connection<P> {
         Err(TryRecvError::Empty)
     }
 
-    /// The common case: one message is there and nothing else.
     #[inline]
-    fn take_lone(&mut self) -> Option<Delivery<P>> {
-        let take = || self.place.queue().take_lone(self.generation, &self.place.slot().tally);
-        self.first.then(take).flatten()
+    fn glance(&self) -> Glance<P> {
+        self.place.queue().glance(self.generation, self.first, &self.place.slot().tally)
     }
 
     fn take(&mut self) -> Result<Result<Event<P>, TryRecvError>, Busy> {
@@ -201,7 +199,7 @@ impl<P: Send + Sync + 'static> Connection<P> {
 
     /// The next event, when there is one; `None` after [`Event::Closed`]. The task is woken once per wait.
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event<P>>> {
-        if let Some(delivery) = self.take_lone() {
+        if let Glance::Lone(delivery) = self.glance() {
             return Poll::Ready(Some(Event::Broadcast(delivery)));
         }
         // Register, then look again: see `Parker`.

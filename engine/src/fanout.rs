@@ -4,7 +4,6 @@
 //! when another push, take, park or close of the same queue succeeded. Under `Overflow::Close` the publisher also ends the
 //! connections whose queue was full, after the walk: a lock-free edit of each of their channels.
 
-use std::mem;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -16,28 +15,42 @@ use crate::event::{CloseReason, Message, Reach};
 use crate::identity::Identity;
 use crate::index::{Cell, Member};
 use crate::queue::{Bound, Publication, Pushed, Queue, prefetch};
-use crate::registry::{SlotId, Slots};
+use crate::registry::SlotId;
 use crate::sync::epoch;
 
-/// How many queues ahead of the push are asked for: memory latency over the cost of one push.
-const AHEAD: usize = 8;
+/// Members of a leaf, at most.
+const MEMBERS: usize = 64;
 
-/// Members with their queues, each queue looked up and asked for some pushes before it is needed.
-fn approached<'a, P: Send + Sync + 'static>(
-    slots: &'a Slots<P>,
-    members: &'a [Member],
-) -> impl Iterator<Item = (&'a Member, &'a Queue<P>)> {
-    let approach = |member: &Member| {
-        let queue = slots.queue(member.slot);
-        prefetch(queue);
-        queue
-    };
-    let mut ahead = members.iter();
-    let mut near: [Option<&Queue<P>>; AHEAD] = std::array::from_fn(|_| ahead.next().map(approach));
-    members.iter().enumerate().map_while(move |(place, member)| {
-        let near = &mut near[place % AHEAD];
-        Some((member, mem::replace(near, ahead.next().map(approach))?))
-    })
+/// The slots that a broadcast leaves out, asked for in the order of the members.
+#[derive(Default)]
+struct Skip {
+    slots: SmallVec<[SlotId; 4]>,
+    /// How many the walk has passed.
+    passed: usize,
+}
+
+impl Skip {
+    #[inline(never)]
+    fn new(slots: impl Iterator<Item = SlotId>) -> Self {
+        let mut slots: SmallVec<[SlotId; 4]> = slots.collect();
+        slots.sort_unstable();
+        Self { slots, passed: 0 }
+    }
+
+    /// The place of the first member from `place` on that is left out, or the number of members.
+    fn stop(&mut self, members: &[Member], place: usize) -> usize {
+        while let Some(slot) = self.slots.get(self.passed) {
+            let at = place + members[place..].partition_point(|member| member.slot < *slot);
+            match members.get(at) {
+                Some(member) if member.slot == *slot => return at,
+                // No member; the next may be one.
+                Some(_) => self.passed += 1,
+                // Not in this leaf.
+                None => return members.len(),
+            }
+        }
+        members.len()
+    }
 }
 
 impl<P: Send + Sync + 'static> Engine<P> {
@@ -59,10 +72,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
     /// As [`Engine::broadcast`], for a cell at hand. The caller has pinned the epoch.
     pub(crate) fn fan_out(&self, cell: &Cell, excluded: &[Identity], message: Arc<Message<P>>) -> Reach {
         let snapshot = cell.snapshot();
-        let mut skip: SmallVec<[SlotId; 4]> = SmallVec::new();
+        let mut skip = Skip::default();
         if !excluded.is_empty() {
-            skip.extend(excluded.iter().flat_map(|identity| self.registry.excluded(identity)));
-            skip.sort_unstable();
+            skip = Skip::new(excluded.iter().flat_map(|identity| self.registry.excluded(identity)));
         }
         let (bytes, weight) = match &self.weigher {
             Some((bytes, _)) => (*bytes, message.weight),
@@ -70,6 +82,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         };
         let bound = Bound { messages: self.capacity, bytes, weight };
         let slots = &*self.registry.slots;
+        let mut queues: SmallVec<[&Queue<P>; MEMBERS]> = SmallVec::new();
         let mut reach = Reach::default();
         let mut ended: SmallVec<[SlotId; 4]> = SmallVec::new();
         let mut leaves = snapshot.members.leaves().peekable();
@@ -79,30 +92,37 @@ impl<P: Send + Sync + 'static> Engine<P> {
             let shared = if leaves.peek().is_some() { message.clone() } else { message.take() };
             let Some(shared) = shared else { break };
             let mut publication = Publication::new(shared, leaf);
-            for (place, (member, queue)) in approached(slots, leaf.members()).enumerate() {
-                if !skip.is_empty() && skip.binary_search(&member.slot).is_ok() {
+            let members = leaf.members();
+            queues.clear();
+            for member in members {
+                let queue = slots.queue(member.slot);
+                prefetch(queue);
+                queues.push(queue);
+            }
+            let mut place = 0;
+            while place < members.len() {
+                let until = skip.stop(members, place);
+                let Some((at, pushed)) = publication.push_run(members, &queues, place..until, &bound) else {
+                    // Past the excluded one.
+                    place = until + 1;
                     continue;
-                }
-                match publication.push(queue, place as u32, member.auth, &bound) {
-                    Pushed::Sent => reach.reached += 1,
-                    Pushed::SentToSleeper => {
-                        reach.reached += 1;
-                        self.wake(member.slot);
-                    }
-                    Pushed::Closed => {}
+                };
+                place = at + 1;
+                let member = &members[at];
+                match pushed {
+                    Pushed::Sent | Pushed::Closed => {}
+                    Pushed::SentToSleeper => self.wake(member.slot),
                     Pushed::Full => {
                         let sent =
-                            self.overflow(&mut publication, member.slot, place as u32, member.auth, &bound);
-                        match sent {
-                            true => reach.reached += 1,
-                            false => reach.refused += 1,
-                        }
+                            self.overflow(&mut publication, member.slot, at as u32, member.auth, &bound);
+                        reach.refused += usize::from(!sent);
                         if !sent && self.overflow == Overflow::Close {
                             ended.push(member.slot);
                         }
                     }
                 }
             }
+            reach.reached += members.len() - publication.unsent();
         }
         for slot in ended {
             self.end(slot, None, CloseReason::Overflow);

@@ -177,7 +177,7 @@ fn c4_a_parked_receiver_is_woken_by_a_disconnect() {
 }
 
 /// C3, B5, I6: a supersede beside a broadcast and a take: the message comes out once, at one of the two receivers.
-/// Fails if `take_locked` does not compare the generation.
+/// Fails if `pop` does not compare the generation.
 #[test]
 fn c3_a_supersede_loses_and_doubles_nothing() {
     explore("supersede", 2, || {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 
 /// Children of a branch. An edit copies a branch's children, which costs a reference count each, on every level: few are cheap.
-const FANOUT: usize = if cfg!(holocast_loom) { 2 } else { 16 };
+const FANOUT: usize = if cfg!(holocast_loom) { 2 } else { 8 };
 
 /// A packed run of entries with growing keys.
 pub(crate) trait Leaf: Sized {

@@ -15,13 +15,14 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::word::{Bound, Pushed, Queue};
 use crate::channel::Channel;
 use crate::event::{Key, Message};
-use crate::index::MemberLeaf;
+use crate::index::{Member, MemberLeaf};
 use crate::receipt::Receipt;
 use crate::sync::{AtomicU32, Ordering, UnsafeCell};
 use crate::text::Cid;
@@ -65,21 +66,31 @@ impl<P> Header<P> {
 ///
 /// # Safety
 /// The caller owns `count` nodes of the block (N1) and looks at none of them afterwards.
-unsafe fn give_back<P>(header: NonNull<Header<P>>, count: u32) {
+unsafe fn give_back<P>(header: *mut Header<P>, count: u32) {
     // SAFETY: the block lives as long as the caller owns a node of it (N2).
-    let remaining = unsafe { &raw const (*header.as_ptr()).remaining };
+    let remaining = unsafe { &raw const (*header).remaining };
     // AcqRel: Release so that what this owner did with its nodes comes before the freeing, Acquire so that the one who frees
     // comes after all the others (N2).
     // SAFETY: as above.
     if unsafe { &*remaining }.fetch_sub(count, Ordering::AcqRel) != count {
         return;
     }
-    // SAFETY: nobody else owns a node any more (N2), so the header is ours alone.
-    let len = unsafe { header.as_ref() }.len;
+    // SAFETY: nobody else owns a node any more (N2).
+    unsafe { free(header) };
+}
+
+/// Frees a block of which nobody owns a node any more.
+///
+/// # Safety
+/// As said, and nobody looks at the block any more (N2).
+#[cold]
+unsafe fn free<P>(header: *mut Header<P>) {
+    // SAFETY: the block is the caller's alone.
+    let len = unsafe { &*header }.len;
     // SAFETY: as above; nodes have nothing to drop.
-    unsafe { ptr::drop_in_place(header.as_ptr()) };
+    unsafe { ptr::drop_in_place(header) };
     // SAFETY: allocated in `Publication::new` with this layout.
-    unsafe { dealloc(header.as_ptr().cast(), Header::<P>::layout(len)) };
+    unsafe { dealloc(header.cast(), Header::<P>::layout(len)) };
 }
 
 /// A block while its publisher fills it.
@@ -114,10 +125,45 @@ impl<P> Publication<P> {
         Self { header, owned: len }
     }
 
-    /// Pushes the node of the member at `place` to that member's queue. Each place is pushed at most once.
-    #[inline]
+    /// Pushes the nodes of the members at these places, each to its queue, up to the first that is not simply sent: the place of
+    /// that one and what became of it. Each place is pushed at most once.
+    ///
+    /// A function of its own, so that what a delivery needs stays in registers.
+    #[inline(never)]
+    pub(crate) fn push_run(
+        &mut self,
+        members: &[Member],
+        queues: &[&Queue<P>],
+        places: Range<usize>,
+        bound: &Bound,
+    ) -> Option<(usize, Pushed)> {
+        let mut place = places.start;
+        let (mut members, queues) = (members[places.clone()].iter(), &queues[places.clone()]);
+        for queue in queues {
+            let Some(member) = members.next() else { break };
+            match self.push_node(queue, place as u32, member.auth, bound) {
+                Pushed::Sent => place += 1,
+                pushed => {
+                    let sent = place - places.start + usize::from(pushed == Pushed::SentToSleeper);
+                    self.owned -= sent as u32;
+                    return Some((place, pushed));
+                }
+            }
+        }
+        self.owned -= places.len() as u32;
+        None
+    }
+
+    /// Pushes the node of the member at `place` to that member's queue: one that was not pushed yet, or refused.
     pub(crate) fn push(&mut self, queue: &Queue<P>, place: u32, auth: u32, bound: &Bound) -> Pushed {
-        debug_assert!(self.owned > 0);
+        let pushed = self.push_node(queue, place, auth, bound);
+        self.owned -= u32::from(matches!(pushed, Pushed::Sent | Pushed::SentToSleeper));
+        pushed
+    }
+
+    /// The caller counts what was sent in `owned`.
+    #[inline(always)]
+    fn push_node(&mut self, queue: &Queue<P>, place: u32, auth: u32, bound: &Bound) -> Pushed {
         // SAFETY: `place` is within the roster, so the node is within the block.
         let node = unsafe { self.header.as_ptr().byte_add(Header::<P>::NODES) }.cast::<Node>();
         // SAFETY: as above.
@@ -125,11 +171,12 @@ impl<P> Publication<P> {
         // SAFETY: the node is the publication's own (N1); it may be uninitialised or hold a refused one, with nothing to drop.
         unsafe { node.write(Node { next: UnsafeCell::new(ptr::null_mut()), place, auth }) };
         // SAFETY: N1: initialised, ours, and given to the queue only if the push succeeds.
-        let pushed = unsafe { queue.push_message(node, bound) };
-        if matches!(pushed, Pushed::Sent | Pushed::SentToSleeper) {
-            self.owned -= 1;
-        }
-        pushed
+        unsafe { queue.push_message(node, bound) }
+    }
+
+    /// How many nodes were not pushed, or refused.
+    pub(crate) fn unsent(&self) -> usize {
+        self.owned as usize
     }
 }
 
@@ -137,7 +184,7 @@ impl<P> Drop for Publication<P> {
     fn drop(&mut self) {
         if self.owned > 0 {
             // SAFETY: the publication owns exactly these nodes (N1); if it owned none it must not look at the block.
-            unsafe { give_back(self.header, self.owned) };
+            unsafe { give_back(self.header.as_ptr(), self.owned) };
         }
     }
 }
@@ -227,11 +274,13 @@ pub(super) unsafe fn is_control(node: *mut Node) -> bool {
 /// # Ok::<(), holocast::Error>(())
 /// ```
 pub struct Delivery<P> {
+    /// The node; its lowest bit, which the alignment leaves free, is [`STALE`]. One word, so that a take hands it out in a register.
     node: NonNull<Node>,
-    /// The connection's user changed since the member was written: only bindings authorized by nobody count (rule C5).
-    stale: bool,
     of: PhantomData<Header<P>>,
 }
+
+/// The connection's user changed since the member was written: only bindings authorized by nobody count (rule C5).
+const STALE: usize = 1;
 
 // SAFETY: a delivery shares the message and the roster by reference and gives its node back from any thread; both are sound
 // if params may be shared and dropped elsewhere.
@@ -243,30 +292,44 @@ impl<P> Delivery<P> {
     /// # Safety
     /// As for [`Opened::new`], and the node is a message's.
     pub(super) unsafe fn new(node: NonNull<Node>) -> Self {
-        Self { node, stale: false, of: PhantomData }
+        Self { node, of: PhantomData }
+    }
+
+    fn is_stale(&self) -> bool {
+        self.node.addr().get() & STALE != 0
+    }
+
+    fn node_ptr(&self) -> *mut Node {
+        self.node.as_ptr().map_addr(|address| address & !STALE)
     }
 
     fn node(&self) -> &Node {
         // SAFETY: the delivery owns its node (N1).
-        unsafe { self.node.as_ref() }
+        unsafe { &*self.node_ptr() }
     }
 
-    fn header_ptr(&self) -> NonNull<Header<P>> {
+    fn header_ptr(&self) -> *mut Header<P> {
         let offset = Header::<P>::NODES + self.node().place as usize * size_of::<Node>();
-        // SAFETY: the node at `place` lies so far behind the start of its block (`Publication::push`).
-        unsafe { self.node.byte_sub(offset) }.cast()
+        // SAFETY: the node at `place` lies so far behind the start of its block (`Publication::push_node`).
+        unsafe { self.node_ptr().byte_sub(offset) }.cast()
     }
 
     fn header(&self) -> &Header<P> {
         // SAFETY: the block lives while the delivery owns a node of it (N2); after publication it is only read.
-        unsafe { self.header_ptr().as_ref() }
+        unsafe { &*self.header_ptr() }
     }
 
-    /// Whether the member was written under another user than the connection has now (`auth` counts the changes).
-    pub(super) fn judge(&mut self, auth: u32) -> bool {
-        self.stale = self.node().auth != auth;
-        !self.stale
-            || self.header().roster.cids(self.node().place as usize).iter().any(|bound| !bound.by_user)
+    /// The delivery for a connection whose user changed `auth` times: unchanged if the member was written under that user, otherwise
+    /// what nobody authorized of it, if anything (rule C5).
+    #[inline]
+    pub(super) fn judged(self, auth: u32) -> Option<Self> {
+        if self.node().auth == auth { Some(self) } else { self.judged_stale() }
+    }
+
+    #[cold]
+    fn judged_stale(mut self) -> Option<Self> {
+        self.node = self.node.map_addr(|address| address | STALE);
+        self.cids().next().is_some().then_some(self)
     }
 
     pub(super) fn weight(&self) -> u64 {
@@ -294,7 +357,7 @@ impl<P> Delivery<P> {
     /// This connection's cids on the channel, in order; never none.
     #[must_use]
     pub fn cids(&self) -> Cids<'_> {
-        Cids { bounds: self.header().roster.cids(self.node().place as usize).iter(), stale: self.stale }
+        Cids { bounds: self.header().roster.cids(self.node().place as usize).iter(), stale: self.is_stale() }
     }
 }
 

@@ -42,10 +42,10 @@ fn send(queue: &Queue<u32>, params: u32, bound: &Bound) -> Pushed {
 
 /// What one take hands out, as to the first receiver if it is of the first generation; waits for another consumer to step aside.
 fn take(queue: &Queue<u32>, generation: u32, tally: &Tally) -> Option<u32> {
-    if generation == 1
-        && let Some(delivery) = queue.take_lone(generation, tally)
-    {
-        return Some(*delivery.params());
+    match queue.glance(generation, generation == 1, tally) {
+        Glance::Lone(delivery) => return Some(*delivery.params()),
+        Glance::Nothing => return None,
+        Glance::More => {}
     }
     loop {
         match queue.take(generation, tally) {
@@ -94,7 +94,7 @@ fn q1_the_bound_holds_while_a_take_empties_the_word() {
 }
 
 /// B4, W4: the first receiver's take without the flag, beside a successor's and a push: each message once, and none before an older one.
-/// Fails if `take_lone` does not look at the flag or at the batch, or if the mark stays when a push comes on top.
+/// Fails if `glance` does not look at the flag or at the batch, or if the mark stays when a push comes on top.
 #[test]
 fn b4_a_lone_take_passes_nothing_over() {
     explore("lone/successor/push", 3, || {
@@ -123,7 +123,7 @@ fn b4_a_lone_take_passes_nothing_over() {
 }
 
 /// Q1, W3: a push is refused only if the bound is reached; what a take moves into the batch is not counted twice.
-/// Fails if `take_word` does not step the turn, or if `batch_of` does not compare it.
+/// Fails if `take_word` does not step the turn, or if `queued_with` does not compare it.
 #[test]
 fn q1_a_push_is_refused_only_if_the_bound_is_reached() {
     explore("turn", usize::MAX, || {
@@ -207,7 +207,7 @@ fn n2_two_receivers_free_their_block_once() {
 }
 
 /// C3, I6, W1, W2: whatever the old lease does not take before it ends, the new one gets, once and in order.
-/// Fails if `take_locked` does not look at the lease under the lock, or with Relaxed in `lock`, `unlock` or `set_lease`.
+/// Fails if `pop` does not look at the lease under the lock, or with Relaxed in `lock`, `unlock` or `set_lease`.
 #[test]
 fn c3_a_new_lease_gets_what_the_old_one_did_not_take() {
     explore("lease", 3, || {
@@ -243,7 +243,7 @@ fn c3_a_new_lease_gets_what_the_old_one_did_not_take() {
 }
 
 /// C3, I6, W4: a lone take that starts after its lease has ended takes nothing, and one beside the change takes it or leaves it.
-/// Fails if `take_lone` does not look at the generation.
+/// Fails if `glance` does not look at the generation.
 #[test]
 fn c3_a_lone_take_leaves_the_message_to_a_new_lease() {
     explore("lone/lease", usize::MAX, || {
@@ -256,7 +256,7 @@ fn c3_a_lone_take_leaves_the_message_to_a_new_lease() {
             move || {
                 // Acquire: pairs with Release below.
                 let over = old_ended.load(Ordering::Acquire) == 1;
-                let taken = old.take_lone(1, &old_tally).is_some();
+                let taken = matches!(old.glance(1, true, &old_tally), Glance::Lone(_));
                 assert!(!(over && taken), "an event for a lease that had ended");
                 taken
             },

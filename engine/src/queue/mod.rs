@@ -21,4 +21,4 @@ pub use block::{Cids, Delivery};
 pub(crate) use block::{Control, Publication};
 pub(crate) use packed::MAX_MESSAGES;
 pub(crate) use parker::Parker;
-pub(crate) use word::{Bound, Parked, Pushed, Queue, Taken, Tally, prefetch};
+pub(crate) use word::{Bound, Glance, Parked, Pushed, Queue, Taken, Tally, prefetch};

@@ -12,8 +12,9 @@ pub(super) const CLOSED: usize = 1;
 pub(super) const PARKED: usize = 2;
 pub(super) const TURN_SHIFT: u32 = 2;
 pub(super) const TURNS: usize = 3;
+const LONE_SHIFT: u32 = 63;
 /// There is one node, and it is a message.
-pub(super) const LONE: usize = 1 << 63;
+pub(super) const LONE: usize = 1 << LONE_SHIFT;
 const FLAGS: usize = LONE | 0xF;
 const COUNT_SHIFT: u32 = 48;
 const ADDRESS: usize = ((1 << COUNT_SHIFT) - 1) & !0xF;
@@ -55,10 +56,13 @@ impl Word {
         self.flags() & !(LONE | TURNS << TURN_SHIFT) | turn << TURN_SHIFT
     }
 
-    /// The flags after a push of so many messages, one or none.
-    pub(super) fn pushed_upon(self, messages: usize) -> usize {
-        let lone = self.newest().is_null() && messages == 1;
-        self.flags() & !(LONE | PARKED) | if lone { LONE } else { 0 }
+    /// The word after a push of a node upon this one, with so many messages, one or none. The count is below its maximum.
+    #[inline]
+    pub(super) fn pushed(self, node: *mut Node, messages: usize) -> Self {
+        let lone = if self.newest().is_null() { messages << LONE_SHIFT } else { 0 };
+        let kept = self.0.addr() & !(ADDRESS | LONE | PARKED);
+        // Bits that the node's address does not have: a sum is a union.
+        Self(node.wrapping_byte_add(kept + (messages << COUNT_SHIFT) + lone))
     }
 
     pub(super) fn with(node: *mut Node, messages: usize, flags: usize) -> Self {

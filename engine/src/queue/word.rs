@@ -77,6 +77,17 @@ pub(crate) enum Taken<P> {
     Superseded,
 }
 
+/// What a first look found.
+#[derive(Debug)]
+pub(crate) enum Glance<P> {
+    /// A message, taken.
+    Lone(Delivery<P>),
+    /// Nothing to take now, and more may come.
+    Nothing,
+    /// Something else.
+    More,
+}
+
 /// What a consumer found under the lock; small, so that it goes from hand to hand in registers.
 enum Popped {
     Node(NonNull<Node>),
@@ -169,14 +180,22 @@ impl<P> Queue<P> {
 
     /// # Safety
     /// The node is the caller's own and initialised (N1); it is the queue's if the push was sent.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn push_message(&self, node: *mut Node, bound: &Bound) -> Pushed {
-        let weighed = bound.bytes != u64::MAX;
+        if bound.bytes != u64::MAX {
+            // SAFETY: passed on.
+            return unsafe { self.push_weighed(node, bound) };
+        }
+        // SAFETY: passed on.
+        unsafe { self.push(node, 1, bound.messages as usize) }
+    }
+
+    /// # Safety
+    /// As for [`Queue::push_message`].
+    #[inline(never)]
+    unsafe fn push_weighed(&self, node: *mut Node, bound: &Bound) -> Pushed {
         // Relaxed: a running sum; who exceeds it takes its share back.
-        if weighed
-            && self.bytes.fetch_add(bound.weight, Ordering::Relaxed).saturating_add(bound.weight)
-                > bound.bytes
-        {
+        if self.bytes.fetch_add(bound.weight, Ordering::Relaxed).saturating_add(bound.weight) > bound.bytes {
             self.bytes.fetch_sub(bound.weight, Ordering::Relaxed);
             // Relaxed: only tells closed from full; both refuse.
             return if Word(self.word.load(Ordering::Relaxed)).has(CLOSED) {
@@ -187,7 +206,7 @@ impl<P> Queue<P> {
         }
         // SAFETY: passed on.
         let pushed = unsafe { self.push(node, 1, bound.messages as usize) };
-        if weighed && matches!(pushed, Pushed::Full | Pushed::Closed) {
+        if matches!(pushed, Pushed::Full | Pushed::Closed) {
             self.bytes.fetch_sub(bound.weight, Ordering::Relaxed);
         }
         pushed
@@ -209,7 +228,7 @@ impl<P> Queue<P> {
 
     /// # Safety
     /// As for [`Queue::push_message`].
-    #[inline]
+    #[inline(always)]
     unsafe fn push(&self, node: *mut Node, messages: usize, bound: usize) -> Pushed {
         // Acquire: pairs with Release in take(): an emptied word comes with the batch_len that it was emptied into (W3).
         let mut word = Word(self.word.load(Ordering::Acquire));
@@ -217,7 +236,7 @@ impl<P> Queue<P> {
             if word.has(CLOSED) {
                 return Pushed::Closed;
             }
-            if messages > 0 && word.messages() + self.batch_of(word) >= bound {
+            if messages > 0 && self.queued_at_most(word) >= bound && self.queued_with(word) >= bound {
                 return Pushed::Full;
             }
             // SAFETY: the node is the caller's own (N1), nobody else looks at it.
@@ -226,7 +245,7 @@ impl<P> Queue<P> {
                 // SAFETY: as above.
                 unsafe { *next = word.newest() }
             });
-            let new = Word::with(node, word.messages() + messages, word.pushed_upon(messages));
+            let new = word.pushed(node, messages);
             // AcqRel: Release pairs with Acquire in take() and publishes the node (N1); later pushes carry it on, as their swaps
             // continue the release sequence. Acquire pairs with park(): whoever clears PARKED finds the tenant that set it.
             // Acquire on failure: as for the load.
@@ -238,46 +257,54 @@ impl<P> Queue<P> {
         }
     }
 
-    /// Messages in the batch that belongs to this state of the word (W3).
-    fn batch_of(&self, word: Word) -> usize {
+    /// Messages in this state of the word and in the batch that belongs to it (W3).
+    fn queued_with(&self, word: Word) -> usize {
         // Relaxed: ordered by the word (W3).
         let batch = self.batch_len.load(Ordering::Relaxed);
-        if batch & TURNS as u32 == word.turn() { (batch >> TURN_SHIFT) as usize } else { 0 }
+        let batch = if batch & TURNS as u32 == word.turn() { (batch >> TURN_SHIFT) as usize } else { 0 };
+        word.messages() + batch
     }
 
-    /// Takes a message that is alone in the queue, without the flag; for the first receiver of a tenancy (W4). The common case of
-    /// a take, and only that: after `None` comes [`Queue::take`].
+    /// The same, if the batch belongs to this state of the word; otherwise more.
     #[inline]
-    pub(crate) fn take_lone(&self, generation: u32, tally: &Tally) -> Option<Delivery<P>> {
+    fn queued_at_most(&self, word: Word) -> usize {
+        // Relaxed: as above.
+        word.messages() + (self.batch_len.load(Ordering::Relaxed) >> TURN_SHIFT) as usize
+    }
+
+    /// What most takes find: a message that is alone in the queue, which the first receiver of a tenancy takes without the flag
+    /// (W4), or nothing. After [`Glance::More`] comes [`Queue::take`].
+    #[inline]
+    pub(crate) fn glance(&self, generation: u32, first: bool, tally: &Tally) -> Glance<P> {
         // Acquire: pairs with Release in push().
         let word = Word(self.word.load(Ordering::Acquire));
+        // The locked step below holds back every load after it, but not this.
+        prefetch(word.newest());
         // Acquire: pairs with Release in unlock(). Relaxed: the batch by that, `lagged` by the word (see reset()).
-        let alone = word.has(LONE)
-            && self.consumer.load(Ordering::Acquire) == 0
-            && self.batch.load(Ordering::Relaxed).is_null()
-            && self.lagged.load(Ordering::Relaxed) == 0
-            && self.generation() == generation;
-        if !alone {
-            return None;
+        let free = |consumer: u32| {
+            consumer == 0
+                && self.batch.load(Ordering::Relaxed).is_null()
+                && self.lagged.load(Ordering::Relaxed) == 0
+                && self.generation() == generation
+        };
+        if word.newest().is_null() {
+            return if !word.has(CLOSED) && free(0) { Glance::Nothing } else { Glance::More };
+        }
+        if !first || !word.has(LONE) || !free(self.consumer.load(Ordering::Acquire)) {
+            return Glance::More;
         }
         let empty = Word::with(ptr::null_mut(), 0, word.flags() & !LONE);
         // Acquire: pairs with Release in push() and brings the node, which may be a later one at the same address. Publishes nothing.
-        self.word.compare_exchange(word.0, empty.0, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        if self.word.compare_exchange(word.0, empty.0, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return Glance::More;
+        }
         count(&self.taken_alone);
+        let Some(node) = NonNull::new(word.newest()) else { return Glance::More };
         // SAFETY: taken from the word, so ours (W1, N1), and a message by its mark (W4).
-        self.judged(unsafe { Delivery::new(NonNull::new(word.newest())?) }, tally)
-    }
-
-    /// Whether there is nothing to take now and more may come: what a receiver asks most often, in a few plain loads.
-    #[inline]
-    pub(crate) fn is_idle(&self, generation: u32) -> bool {
-        // Acquire: as in take(). Relaxed: as there.
-        let word = Word(self.word.load(Ordering::Acquire));
-        word.newest().is_null()
-            && !word.has(CLOSED)
-            && self.batch.load(Ordering::Relaxed).is_null()
-            && self.lagged.load(Ordering::Relaxed) == 0
-            && self.generation() == generation
+        match self.judged(unsafe { Delivery::new(node) }, tally) {
+            Some(delivery) => Glance::Lone(delivery),
+            None => Glance::More,
+        }
     }
 
     /// Takes the next event for the lease of this generation.
@@ -344,15 +371,15 @@ impl<P> Queue<P> {
 
     /// A message just taken, if it is to be handed out to the connection's user; otherwise it is withheld (rule C5).
     #[inline]
-    fn judged(&self, mut delivery: Delivery<P>, tally: &Tally) -> Option<Delivery<P>> {
+    fn judged(&self, delivery: Delivery<P>, tally: &Tally) -> Option<Delivery<P>> {
         if delivery.weight() > 0 {
             self.bytes.fetch_sub(delivery.weight(), Ordering::Relaxed);
         }
-        if delivery.judge(self.auth()) {
-            return Some(delivery);
+        let judged = delivery.judged(self.auth());
+        if judged.is_none() {
+            tally.withheld.fetch_add(1, Ordering::Relaxed);
         }
-        tally.withheld.fetch_add(1, Ordering::Relaxed);
-        None
+        judged
     }
 
     /// Takes the oldest node out of the batch, filling it from the word if need be. Under the lock.
@@ -570,7 +597,7 @@ impl<P> Queue<P> {
     /// Messages queued. Exact at rest.
     pub(crate) fn queued(&self) -> u64 {
         let word = Word(self.word.load(Ordering::Acquire));
-        (word.messages() + self.batch_of(word)) as u64
+        self.queued_with(word) as u64
     }
 
     /// Messages handed out or withheld, over all tenants.
@@ -597,14 +624,15 @@ fn count(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
-/// Asks for the queue's cache line, to be written soon.
-pub(crate) fn prefetch<P>(queue: &Queue<P>) {
+/// Asks for a cache line, which is touched soon. Any address will do.
+#[inline(always)]
+pub(crate) fn prefetch<T>(line: *const T) {
     #[cfg(all(target_arch = "x86_64", not(holocast_loom)))]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint; the address is a reference's.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(ptr::from_ref(queue).cast()) };
+        // SAFETY: a hint, which reads nothing and faults on no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
     }
     #[cfg(not(all(target_arch = "x86_64", not(holocast_loom))))]
-    let _ = queue;
+    let _ = line;
 }

@@ -5,6 +5,7 @@
 //!   with slot numbers out of a snapshot pins the epoch before loading it, and a slot is freed by a deferred call after every
 //!   channel's current snapshot has lost it, and after every receiving half that ever had a lease of the tenancy is gone.
 
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use super::joined::{Joined, Ticket};
@@ -65,7 +66,7 @@ impl<P> Place<P> {
 #[derive(Debug)]
 pub(crate) struct Slots<P> {
     /// `OnceLock`: a thread that needs a page that another is just putting in waits for that.
-    pages: Box<[OnceLock<Page<P>>]>,
+    pages: Box<[OnceLock<Page<P>>; PAGES]>,
     /// A take may wait for a put that is half done; then only connects wait, never a publisher or a receiver.
     free: Pool<SlotId>,
     /// The lowest number never given out.
@@ -138,7 +139,7 @@ impl<P> Slot<P> {
 impl<P: Send + Sync + 'static> Slots<P> {
     pub(super) fn new() -> Self {
         Self {
-            pages: (0..PAGES).map(|_| OnceLock::new()).collect(),
+            pages: array_of::<Box<[_]>, _, _>((0..PAGES).map(|_| OnceLock::new()).collect()),
             free: Pool::new(),
             fresh: AtomicU32::new(0),
         }
@@ -162,8 +163,8 @@ impl<P: Send + Sync + 'static> Slots<P> {
         self.pages[id as usize / PAGE].get_or_init(|| {
             let (nobody, nothing) = (Arc::new(Tenant::nobody()), Joined::ended());
             Page {
-                queues: page_of((0..PAGE).map(|_| Queue::new())),
-                slots: page_of((0..PAGE).map(|_| Slot::new(&nobody, &nothing))),
+                queues: array_of::<Arc<[_]>, _, _>((0..PAGE).map(|_| Queue::new()).collect()),
+                slots: array_of::<Arc<[_]>, _, _>((0..PAGE).map(|_| Slot::new(&nobody, &nothing)).collect()),
             }
         });
         Some(id)
@@ -197,7 +198,7 @@ impl<P: Send + Sync + 'static> Slots<P> {
     }
 
     fn page(&self, id: SlotId) -> &Page<P> {
-        self.pages[id as usize / PAGE].get().expect("a number that was given out has its page")
+        self.pages[id as usize / PAGE % PAGES].get().expect("a number that was given out has its page")
     }
 
     /// Every slot that was ever given out.
@@ -209,8 +210,10 @@ impl<P: Send + Sync + 'static> Slots<P> {
 }
 
 /// # Panics
-/// Never: the iterator is as long as a page.
-fn page_of<T>(items: impl Iterator<Item = T>) -> Arc<[T; PAGE]> {
-    let page: Arc<[T]> = items.collect();
-    page.try_into().unwrap_or_else(|page: Arc<[T]>| unreachable!("{} items for a page", page.len()))
+/// Never: the items are as many as the array's.
+fn array_of<S: Deref<Target = [T]>, T, A>(items: S) -> A
+where
+    A: TryFrom<S, Error = S>,
+{
+    items.try_into().unwrap_or_else(|items: S| unreachable!("{} items", items.len()))
 }
