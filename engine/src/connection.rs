@@ -145,7 +145,7 @@ impl<P: Send + Sync + 'static> Connection<P> {
     #[inline]
     pub fn try_recv(&mut self) -> Result<Event<P>, TryRecvError> {
         match self.glance() {
-            Glance::Lone(delivery) => Ok(Event::Broadcast(delivery)),
+            Glance::Message(delivery) => Ok(Event::Broadcast(delivery)),
             Glance::Nothing => Err(TryRecvError::Empty),
             Glance::More => self.take_patiently(),
         }
@@ -199,44 +199,29 @@ impl<P: Send + Sync + 'static> Connection<P> {
 
     /// The next event, when there is one; `None` after [`Event::Closed`]. The task is woken once per wait.
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event<P>>> {
-        if let Glance::Lone(delivery) = self.glance() {
-            return Poll::Ready(Some(Event::Broadcast(delivery)));
-        }
-        // Register, then look again: see `Parker`.
-        let mut registered = false;
+        let mut empty = match self.glance() {
+            Glance::Message(delivery) => return Poll::Ready(Some(Event::Broadcast(delivery))),
+            Glance::Nothing => true,
+            Glance::More => false,
+        };
         loop {
-            match self.take() {
-                Ok(Ok(event)) => return Poll::Ready(Some(event)),
-                Ok(Err(TryRecvError::Closed)) => return Poll::Ready(None),
-                Err(Busy) => {
-                    spin();
-                    // loom follows a loop that yields, but not a task that wakes itself.
-                    if cfg!(holocast_loom) {
-                        continue;
-                    }
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
+            if !empty {
+                match self.take() {
+                    Ok(Ok(event)) => return Poll::Ready(Some(event)),
+                    Ok(Err(TryRecvError::Closed)) => return Poll::Ready(None),
+                    Ok(Err(TryRecvError::Empty)) => {}
+                    Err(Busy) if come_back(context) => return Poll::Pending,
+                    Err(Busy) => continue,
                 }
-                Ok(Err(TryRecvError::Empty)) if !registered => {
-                    self.parker.register(context.waker());
-                    registered = true;
-                    let queue = self.place.queue();
-                    match queue.park() {
-                        // The lease is still ours: whoever ends it from here on wakes.
-                        Parked::Yes if queue.generation() == self.generation => return Poll::Pending,
-                        Parked::Yes | Parked::No => {}
-                        Parked::Busy => {
-                            spin();
-                            registered = false;
-                            if cfg!(holocast_loom) {
-                                continue;
-                            }
-                            context.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
-                    }
-                }
-                Ok(Err(TryRecvError::Empty)) => registered = false,
+            }
+            // Register, then look again: see `Parker`.
+            self.parker.register(context.waker());
+            let queue = self.place.queue();
+            match queue.park() {
+                // The lease is still ours: whoever ends it from here on wakes.
+                Parked::Yes if queue.generation() == self.generation => return Poll::Pending,
+                Parked::Busy if come_back(context) => return Poll::Pending,
+                Parked::Yes | Parked::No | Parked::Busy => empty = false,
             }
         }
     }
@@ -301,6 +286,17 @@ impl<P: Send + Sync + 'static> Connection<P> {
 
 /// Another consumer is inside the queue.
 struct Busy;
+
+/// Has the task polled again after another consumer's few instructions. False: look again at once.
+fn come_back(context: &Context<'_>) -> bool {
+    spin();
+    // loom follows a loop that yields, but not a task that wakes itself.
+    if cfg!(holocast_loom) {
+        return false;
+    }
+    context.waker().wake_by_ref();
+    true
+}
 
 impl<P: Send + Sync + 'static> Drop for Connection<P> {
     fn drop(&mut self) {

@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::event::{CloseReason, Message, Reach};
 use crate::identity::Identity;
 use crate::index::{Cell, Member};
-use crate::queue::{Bound, Publication, Pushed, Queue, prefetch};
+use crate::queue::{Bound, Publication, Pushed, Queue, Sleepers, prefetch};
 use crate::registry::SlotId;
 use crate::sync::epoch;
 
@@ -83,6 +83,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let bound = Bound { messages: self.capacity, bytes, weight };
         let slots = &*self.registry.slots;
         let mut queues: SmallVec<[&Queue<P>; MEMBERS]> = SmallVec::new();
+        let mut sleepers = Sleepers::new();
         let mut reach = Reach::default();
         let mut ended: SmallVec<[SlotId; 4]> = SmallVec::new();
         let mut leaves = snapshot.members.leaves().peekable();
@@ -102,26 +103,25 @@ impl<P: Send + Sync + 'static> Engine<P> {
             let mut place = 0;
             while place < members.len() {
                 let until = skip.stop(members, place);
-                let Some((at, pushed)) = publication.push_run(members, &queues, place..until, &bound) else {
+                let run = publication.push_run(members, &queues, place..until, &bound, &mut sleepers);
+                let Some((at, refused)) = run else {
                     // Past the excluded one.
                     place = until + 1;
                     continue;
                 };
                 place = at + 1;
                 let member = &members[at];
-                match pushed {
-                    Pushed::Sent | Pushed::Closed => {}
-                    Pushed::SentToSleeper => self.wake(member.slot),
-                    Pushed::Full => {
-                        let sent =
-                            self.overflow(&mut publication, member.slot, at as u32, member.auth, &bound);
-                        reach.refused += usize::from(!sent);
-                        if !sent && self.overflow == Overflow::Close {
-                            ended.push(member.slot);
-                        }
+                if refused == Pushed::Full {
+                    let sent = self.overflow(&mut publication, member.slot, at as u32, member.auth, &bound);
+                    reach.refused += usize::from(!sent);
+                    if !sent && self.overflow == Overflow::Close {
+                        ended.push(member.slot);
                     }
                 }
             }
+            // All at once: what a wake touches is asked for before.
+            sleepers.iter().for_each(|slot| prefetch(self.registry.slot(*slot)));
+            sleepers.drain(..).for_each(|slot| self.wake(slot));
             reach.reached += members.len() - publication.unsent();
         }
         for slot in ended {

@@ -19,6 +19,8 @@ use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::word::{Bound, Pushed, Queue};
 use crate::channel::Channel;
 use crate::event::{Key, Message};
@@ -93,6 +95,9 @@ unsafe fn free<P>(header: *mut Header<P>) {
     unsafe { dealloc(header.cast(), Header::<P>::layout(len)) };
 }
 
+/// The slots of one leaf whose receivers sleep.
+pub(crate) type Sleepers = SmallVec<[u32; 64]>;
+
 /// A block while its publisher fills it.
 pub(crate) struct Publication<P> {
     header: NonNull<Header<P>>,
@@ -125,8 +130,8 @@ impl<P> Publication<P> {
         Self { header, owned: len }
     }
 
-    /// Pushes the nodes of the members at these places, each to its queue, up to the first that is not simply sent: the place of
-    /// that one and what became of it. Each place is pushed at most once.
+    /// Pushes the nodes of the members at these places, each to its queue, up to the first that is refused: the place of that one
+    /// and why. Whose receiver sleeps is noted: the caller must wake it. Each place is pushed at most once.
     ///
     /// A function of its own, so that what a delivery needs stays in registers.
     #[inline(never)]
@@ -136,19 +141,21 @@ impl<P> Publication<P> {
         queues: &[&Queue<P>],
         places: Range<usize>,
         bound: &Bound,
+        sleepers: &mut Sleepers,
     ) -> Option<(usize, Pushed)> {
         let mut place = places.start;
         let (mut members, queues) = (members[places.clone()].iter(), &queues[places.clone()]);
         for queue in queues {
             let Some(member) = members.next() else { break };
             match self.push_node(queue, place as u32, member.auth, bound) {
-                Pushed::Sent => place += 1,
-                pushed => {
-                    let sent = place - places.start + usize::from(pushed == Pushed::SentToSleeper);
-                    self.owned -= sent as u32;
-                    return Some((place, pushed));
+                Pushed::Sent => {}
+                Pushed::SentToSleeper => sleepers.push(member.slot),
+                refused => {
+                    self.owned -= (place - places.start) as u32;
+                    return Some((place, refused));
                 }
             }
+            place += 1;
         }
         self.owned -= places.len() as u32;
         None

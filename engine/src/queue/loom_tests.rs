@@ -43,7 +43,7 @@ fn send(queue: &Queue<u32>, params: u32, bound: &Bound) -> Pushed {
 /// What one take hands out, as to the first receiver if it is of the first generation; waits for another consumer to step aside.
 fn take(queue: &Queue<u32>, generation: u32, tally: &Tally) -> Option<u32> {
     match queue.glance(generation, generation == 1, tally) {
-        Glance::Lone(delivery) => return Some(*delivery.params()),
+        Glance::Message(delivery) => return Some(*delivery.params()),
         Glance::Nothing => return None,
         Glance::More => {}
     }
@@ -256,7 +256,7 @@ fn c3_a_lone_take_leaves_the_message_to_a_new_lease() {
             move || {
                 // Acquire: pairs with Release below.
                 let over = old_ended.load(Ordering::Acquire) == 1;
-                let taken = matches!(old.glance(1, true, &old_tally), Glance::Lone(_));
+                let taken = matches!(old.glance(1, true, &old_tally), Glance::Message(_));
                 assert!(!(over && taken), "an event for a lease that had ended");
                 taken
             },

@@ -81,7 +81,7 @@ pub(crate) enum Taken<P> {
 #[derive(Debug)]
 pub(crate) enum Glance<P> {
     /// A message, taken.
-    Lone(Delivery<P>),
+    Message(Delivery<P>),
     /// Nothing to take now, and more may come.
     Nothing,
     /// Something else.
@@ -273,7 +273,7 @@ impl<P> Queue<P> {
     }
 
     /// What most takes find: a message that is alone in the queue, which the first receiver of a tenancy takes without the flag
-    /// (W4), or nothing. After [`Glance::More`] comes [`Queue::take`].
+    /// (W4), the next of a burst, or nothing. After [`Glance::More`] comes [`Queue::take`].
     #[inline]
     pub(crate) fn glance(&self, generation: u32, first: bool, tally: &Tally) -> Glance<P> {
         // Acquire: pairs with Release in push().
@@ -287,8 +287,11 @@ impl<P> Queue<P> {
                 && self.lagged.load(Ordering::Relaxed) == 0
                 && self.generation() == generation
         };
-        if word.newest().is_null() {
-            return if !word.has(CLOSED) && free(0) { Glance::Nothing } else { Glance::More };
+        if word.newest().is_null() && !word.has(CLOSED) && free(0) {
+            return Glance::Nothing;
+        }
+        if !self.batch.load(Ordering::Relaxed).is_null() {
+            return self.glance_at_batch(generation, tally);
         }
         if !first || !word.has(LONE) || !free(self.consumer.load(Ordering::Acquire)) {
             return Glance::More;
@@ -301,10 +304,26 @@ impl<P> Queue<P> {
         count(&self.taken_alone);
         let Some(node) = NonNull::new(word.newest()) else { return Glance::More };
         // SAFETY: taken from the word, so ours (W1, N1), and a message by its mark (W4).
-        match self.judged(unsafe { Delivery::new(node) }, tally) {
-            Some(delivery) => Glance::Lone(delivery),
-            None => Glance::More,
+        self.judged(unsafe { Delivery::new(node) }, tally).map_or(Glance::More, Glance::Message)
+    }
+
+    /// Takes the oldest of the batch, if it is a message: the second to the last of a burst.
+    #[inline(never)]
+    fn glance_at_batch(&self, generation: u32, tally: &Tally) -> Glance<P> {
+        if !self.lock() {
+            return Glance::More;
         }
+        let oldest = self.batch.load(Ordering::Relaxed);
+        let plain = self.generation() == generation
+            && self.lagged.load(Ordering::Relaxed) == 0
+            && !oldest.is_null()
+            // SAFETY: the batch is the queue's and we hold the lock (W1, W2).
+            && !unsafe { is_control(oldest) };
+        let node = if plain { self.next_node() } else { None };
+        self.unlock();
+        let Some(node) = node else { return Glance::More };
+        // SAFETY: taken from the batch, so ours (W1, N1), and no control event.
+        self.judged(unsafe { Delivery::new(node) }, tally).map_or(Glance::More, Glance::Message)
     }
 
     /// Takes the next event for the lease of this generation.

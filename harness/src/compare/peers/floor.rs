@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crossbeam_utils::CachePadded;
 use holocast::Channel;
 
 use crate::compare::peer::{Peer, Receiver};
@@ -11,18 +10,19 @@ use crate::compare::peer::{Peer, Receiver};
 /// One cache line per connection, side by side in the order of the connections, as the engine's queues lie. A broadcast is an
 /// atomic add and a store on each, in that order too, as the engine orders its members; a take is the two loads that match.
 pub(in crate::compare) struct Floor {
-    lines: Arc<[CachePadded<Line>]>,
+    lines: Arc<[Line]>,
     connections: AtomicUsize,
 }
 
 #[derive(Default)]
+#[repr(align(64))]
 struct Line {
     count: AtomicU64,
     params: AtomicU64,
 }
 
 pub(in crate::compare) struct Reader {
-    lines: Arc<[CachePadded<Line>]>,
+    lines: Arc<[Line]>,
     number: usize,
     seen: u64,
 }
@@ -37,10 +37,7 @@ impl Peer for Floor {
     type Receiver = Reader;
 
     fn new(connections: usize) -> Self {
-        Floor {
-            lines: (0..connections).map(|_| CachePadded::default()).collect(),
-            connections: AtomicUsize::new(0),
-        }
+        Floor { lines: (0..connections).map(|_| Line::default()).collect(), connections: AtomicUsize::new(0) }
     }
 
     fn connect(&self, number: usize) -> Reader {
