@@ -14,12 +14,9 @@ use crate::engine::Engine;
 use crate::event::{CloseReason, Message, Reach};
 use crate::identity::Identity;
 use crate::index::{Cell, Member};
-use crate::queue::{Bound, Publication, Pushed, Queue, Sleepers, prefetch};
+use crate::queue::{Bound, LEAF, Places, Publication, Pushed, Target, prefetch};
 use crate::registry::SlotId;
 use crate::sync::epoch;
-
-/// Members of a leaf, at most.
-const MEMBERS: usize = 64;
 
 /// The slots that a broadcast leaves out, asked for in the order of the members.
 #[derive(Default)]
@@ -82,8 +79,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
         };
         let bound = Bound { messages: self.capacity, bytes, weight };
         let slots = &*self.registry.slots;
-        let mut queues: SmallVec<[&Queue<P>; MEMBERS]> = SmallVec::new();
-        let mut sleepers = Sleepers::new();
+        let mut targets: SmallVec<[Target<'_, P>; LEAF]> = SmallVec::new();
+        let mut sleepers = Places::new();
         let mut reach = Reach::default();
         let mut ended: SmallVec<[SlotId; 4]> = SmallVec::new();
         let mut leaves = snapshot.members.leaves().peekable();
@@ -94,16 +91,16 @@ impl<P: Send + Sync + 'static> Engine<P> {
             let Some(shared) = shared else { break };
             let mut publication = Publication::new(shared, leaf);
             let members = leaf.members();
-            queues.clear();
+            targets.clear();
             for member in members {
                 let queue = slots.queue(member.slot);
                 prefetch(queue);
-                queues.push(queue);
+                targets.push(Target { queue, auth: member.auth });
             }
             let mut place = 0;
             while place < members.len() {
                 let until = skip.stop(members, place);
-                let run = publication.push_run(members, &queues, place..until, &bound, &mut sleepers);
+                let run = publication.push_run(&targets, place..until, &bound, &mut sleepers);
                 let Some((at, refused)) = run else {
                     // Past the excluded one.
                     place = until + 1;
@@ -120,8 +117,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 }
             }
             // All at once: what a wake touches is asked for before.
-            sleepers.iter().for_each(|slot| prefetch(self.registry.slot(*slot)));
-            sleepers.drain(..).for_each(|slot| self.wake(slot));
+            let sleeper = |place: &u32| members[*place as usize].slot;
+            sleepers.iter().for_each(|place| prefetch(self.registry.slot(sleeper(place))));
+            sleepers.drain(..).for_each(|place| self.wake(sleeper(&place)));
             reach.reached += members.len() - publication.unsent();
         }
         for slot in ended {

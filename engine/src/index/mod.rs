@@ -13,4 +13,4 @@ mod tree;
 pub(crate) use cell::{Cell, ChannelIndex, Clock};
 pub(crate) use member::{Bound, Member, MemberLeaf};
 pub(crate) use snapshot::{Draft, Snapshot};
-pub(crate) use tree::{Entry, Set};
+pub(crate) use tree::{Entry, Leaf, Set};

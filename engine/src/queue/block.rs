@@ -24,13 +24,16 @@ use smallvec::SmallVec;
 use super::word::{Bound, Pushed, Queue};
 use crate::channel::Channel;
 use crate::event::{Key, Message};
-use crate::index::{Member, MemberLeaf};
+use crate::index::{Leaf, MemberLeaf};
 use crate::receipt::Receipt;
 use crate::sync::{AtomicU32, Ordering, UnsafeCell};
 use crate::text::Cid;
 
 /// The `place` of a node that carries a control event.
 const CONTROL: u32 = u32::MAX;
+
+/// Members of a leaf, at most.
+pub(crate) const LEAF: usize = MemberLeaf::CAPACITY;
 
 /// The links of a queue. Aligned so that the low four bits of its address are free for the queue word's flags.
 #[repr(C, align(16))]
@@ -95,8 +98,21 @@ unsafe fn free<P>(header: *mut Header<P>) {
     unsafe { dealloc(header.cast(), Header::<P>::layout(len)) };
 }
 
-/// The slots of one leaf whose receivers sleep.
-pub(crate) type Sleepers = SmallVec<[u32; 64]>;
+/// What a push needs to know of a member.
+#[derive(Debug)]
+pub(crate) struct Target<'q, P> {
+    pub(crate) queue: &'q Queue<P>,
+    pub(crate) auth: u32,
+}
+
+/// Places of one leaf.
+pub(crate) type Places = SmallVec<[u32; LEAF]>;
+
+/// Out of the way of the loop that pushes.
+#[inline(never)]
+fn note(places: &mut Places, place: usize) {
+    places.push(place as u32);
+}
 
 /// A block while its publisher fills it.
 pub(crate) struct Publication<P> {
@@ -130,26 +146,23 @@ impl<P> Publication<P> {
         Self { header, owned: len }
     }
 
-    /// Pushes the nodes of the members at these places, each to its queue, up to the first that is refused: the place of that one
-    /// and why. Whose receiver sleeps is noted: the caller must wake it. Each place is pushed at most once.
+    /// Pushes the nodes of the members at these places, up to the first that is refused: the place of that one and why. The places
+    /// of those whose receivers sleep are noted: the caller must wake them. Each place is pushed at most once.
     ///
     /// A function of its own, so that what a delivery needs stays in registers.
     #[inline(never)]
     pub(crate) fn push_run(
         &mut self,
-        members: &[Member],
-        queues: &[&Queue<P>],
+        targets: &[Target<'_, P>],
         places: Range<usize>,
         bound: &Bound,
-        sleepers: &mut Sleepers,
+        sleepers: &mut Places,
     ) -> Option<(usize, Pushed)> {
         let mut place = places.start;
-        let (mut members, queues) = (members[places.clone()].iter(), &queues[places.clone()]);
-        for queue in queues {
-            let Some(member) = members.next() else { break };
-            match self.push_node(queue, place as u32, member.auth, bound) {
+        for Target { queue, auth } in &targets[places.clone()] {
+            match self.push_node(queue, place as u32, *auth, bound) {
                 Pushed::Sent => {}
-                Pushed::SentToSleeper => sleepers.push(member.slot),
+                Pushed::SentToSleeper => note(sleepers, place),
                 refused => {
                     self.owned -= (place - places.start) as u32;
                     return Some((place, refused));

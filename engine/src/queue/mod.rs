@@ -18,7 +18,7 @@ mod loom_tests;
 mod tests;
 
 pub use block::{Cids, Delivery};
-pub(crate) use block::{Control, Publication, Sleepers};
+pub(crate) use block::{Control, LEAF, Places, Publication, Target};
 pub(crate) use packed::MAX_MESSAGES;
 pub(crate) use parker::Parker;
 pub(crate) use word::{Bound, Glance, Parked, Pushed, Queue, Taken, Tally, prefetch};
