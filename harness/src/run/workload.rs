@@ -133,7 +133,7 @@ pub struct Burst {
 pub struct Receivers {
     /// Threads; each drains its share of the tabs.
     pub threads: u32,
-    /// How many of a hundred tabs take nothing until the end.
+    /// How many of a hundred tabs take nothing while they are connected.
     pub stalled_percent: f64,
 }
 
