@@ -251,7 +251,11 @@ impl Builder<'_> {
                     .push(format!("C2: bound to room {room} under another authorization than its receipt's"));
             }
         }
-        for receipt in &entry.presented {
+        let may_be_gone = self.tabs[tab as usize].tenancy.is_some_and(|tenancy| {
+            self.model.tenancies[tenancy as usize].may_have_overflowed(call.returned_ns)
+        });
+        // A connection that an overflow ends while it comes back is bound to nothing more.
+        for receipt in entry.presented.iter().filter(|_| !may_be_gone) {
             let must = validity(receipt.room, receipt.by_user, receipt.stamp_ms) == Some(true);
             if must && !entry.bound.iter().any(|(room, _)| *room == receipt.room) {
                 faults.push(format!("C2: not bound to room {} though its receipt is valid", receipt.room));

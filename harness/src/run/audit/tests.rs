@@ -446,6 +446,21 @@ fn q2_c5_a_logout_that_found_no_connection_any_more_leaves_what_the_overflow_lef
 }
 
 #[test]
+fn q2_c2_an_overflow_may_end_a_connection_while_it_comes_back() {
+    let receipt = Presented { room: ROOM, by_user: true, stamp_ms: 0 };
+    let mut log = Log::with_member();
+    log.call(Op::Drop { tab: 0 }, Answer::Matched(1));
+    let life = log.enter(Op::Return { tab: 0 }, 0, false, &[receipt], &[]);
+    let returned_ns = log.record.calls[0].last().expect("the return").returned_ns;
+    log.send_refused();
+    log.record.seen[0].closed.push((life, CloseReason::Overflow));
+    log.assert_fault(&["C2: not bound to room 0"]);
+    // The broadcast that closed it ran at the same time.
+    log.record.calls[0].last_mut().expect("the broadcast").called_ns = returned_ns;
+    log.assert_clean();
+}
+
+#[test]
 fn q2_c3_a_queue_that_an_overflow_closed_can_be_inherited() {
     let mut log = Log::with_member();
     let queued = log.send();
