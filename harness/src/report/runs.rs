@@ -266,7 +266,7 @@ fn memory(runs: &[Run]) -> Markup {
         })
         .collect();
     let caption = html! {
-        "Peak of the whole process, with the harness and its audit, which keeps every delivery; lower is better."
+        "Peak of the whole process in the run, with the harness and its record of every delivery; lower is better."
     };
     match bars::figure("Peak resident memory", &bars, &caption) {
         None => html! { p { "Unknown: the system does not tell." } },

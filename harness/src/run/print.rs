@@ -7,7 +7,7 @@ use super::workload::Variant;
 use crate::results::{Accounts, Latency, Machine, Run};
 
 /// The quantiles that are printed, in per cent.
-const PERCENTS: [f64; 4] = [50.0, 99.0, 99.9, 99.99];
+const PERCENTS: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 
 /// Everything as a table. No colours: there is nothing for `NO_COLOR` to switch off.
 pub(super) fn text(machine: &Machine, measured: &[(Variant, Run)]) -> String {
@@ -23,7 +23,7 @@ fn table(out: &mut String, machine: &Machine, measured: &[(Variant, Run)]) -> st
     writeln!(out, "holocast {} run on {}, {} cores", machine.version, machine.cpu, machine.cores)?;
     writeln!(out)?;
     write!(out, "{:width$}{:>11}{:>11}{:>13}", "", "planned/s", "done/s", "deliveries/s")?;
-    for head in ["p50", "p99", "p99.9", "p99.99", "max"] {
+    for head in ["p50", "p90", "p99", "p99.9", "p99.99", "max"] {
         write!(out, "{head:>9}")?;
     }
     writeln!(out, "  audit")?;
