@@ -87,12 +87,13 @@ fn ratios(out: &mut String, measured: &[(Variant, Run)]) -> std::fmt::Result {
                 (quantile(&run.delivery_latency, 99.0), quantile(&free.delivery_latency, 99.0));
             writeln!(
                 out,
-                "{}: with {} % of the receivers stalled the others' p99 is {} instead of {}: {:.2} times as long.",
+                "{}: with {} % of the receivers stalled the others' p99 is {} instead of {}: {:.2} times as long (medians of {} turns).",
                 variant.workload,
                 stalled(variant),
                 time(with),
                 time(without),
-                with as f64 / without.max(1) as f64
+                with as f64 / without.max(1) as f64,
+                variant.settings.turns
             )?;
         }
     }
@@ -105,7 +106,8 @@ fn latencies(out: &mut String, times: &Latency) -> std::fmt::Result {
     shown.chain([most]).try_for_each(|ns| write!(out, "{:>9}", ns.map_or_else(|| "–".to_owned(), time)))
 }
 
-fn quantile(times: &Latency, percent: f64) -> u64 {
+/// A quantile that is kept; 0 if it is not.
+pub(super) fn quantile(times: &Latency, percent: f64) -> u64 {
     times.quantiles.iter().find(|point| (point.percent - percent).abs() < 1e-9).map_or(0, |point| point.ns)
 }
 
@@ -124,8 +126,11 @@ fn time(ns: u64) -> String {
     }
 }
 
-/// Digits in groups of three.
+/// Digits in groups of three; a decimal where there is but one digit before it.
 fn number(value: f64) -> String {
+    if value > 0.0 && value < 9.95 {
+        return format!("{value:.1}");
+    }
     let digits = format!("{value:.0}");
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -195,8 +200,8 @@ mod tests {
             assert_eq!(time(ns), text);
         }
         assert_eq!(
-            (number(1_234_567.0), number(999.4), number(0.0)),
-            ("1,234,567".to_owned(), "999".to_owned(), "0".to_owned())
+            [number(1_234_567.0), number(999.4), number(9.97), number(0.5), number(0.0)],
+            ["1,234,567", "999", "10", "0.5", "0"]
         );
     }
 

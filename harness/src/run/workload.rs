@@ -28,6 +28,8 @@ pub struct Workload {
     pub warm_up_seconds: f64,
     /// How long is measured.
     pub seconds: f64,
+    /// How often each variant is measured, in turns with the others; the run of the median p99 is shown.
+    pub turns: u32,
     /// People and their tabs.
     pub crowd: CrowdSize,
     /// Channels, and who is in them.
@@ -166,6 +168,7 @@ impl Default for Workload {
             spacing: Spacing::Even,
             warm_up_seconds: 1.0,
             seconds: 10.0,
+            turns: 1,
             crowd: CrowdSize::default(),
             rooms: Rooms::default(),
             mix: Mix::default(),
@@ -322,6 +325,7 @@ impl Workload {
         among("rate", self.rate, 1e-3, 1e9)?;
         among("warm_up_seconds", self.warm_up_seconds, 0.0, 1e4)?;
         among("seconds", self.seconds, 1e-3, 1e6)?;
+        among("turns", self.turns.into(), 1.0, 100.0)?;
         among("speed", self.speed, 1e-6, 1e6)?;
         among("receivers.threads", receivers.threads.into(), 1.0, 256.0)?;
         among("receivers.stalled_percent", receivers.stalled_percent, 0.0, 100.0)?;
