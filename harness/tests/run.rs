@@ -113,7 +113,7 @@ fn text_json_and_csv_say_the_same_and_out_writes_a_report() {
             "the page loads nothing: {loads}"
         );
     }
-    for section in ["Latency", "Machine", "audit", "small"] {
+    for section in ["Latency over time", "Throughput over time", "Machine", "Audit", "small"] {
         assert!(page.contains(section), "{section:?} is not in the page");
     }
 

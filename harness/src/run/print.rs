@@ -126,9 +126,9 @@ fn time(ns: u64) -> String {
     }
 }
 
-/// Digits in groups of three; a decimal where there is but one digit before it.
+/// Digits in groups of three; a decimal where there is but one digit before it and what follows is not zero.
 fn number(value: f64) -> String {
-    if value > 0.0 && value < 9.95 {
+    if value < 9.95 && (value - value.round()).abs() >= 0.05 {
         return format!("{value:.1}");
     }
     let digits = format!("{value:.0}");
@@ -200,8 +200,8 @@ mod tests {
             assert_eq!(time(ns), text);
         }
         assert_eq!(
-            [number(1_234_567.0), number(999.4), number(9.97), number(0.5), number(0.0)],
-            ["1,234,567", "999", "10", "0.5", "0"]
+            [1_234_567.0, 999.4, 9.97, 8.0, 0.5, 0.0].map(number),
+            ["1,234,567", "999", "10", "8", "0.5", "0"]
         );
     }
 
