@@ -286,7 +286,8 @@ fn memory(runs: &[Run]) -> Markup {
         })
         .collect();
     let caption = html! {
-        "Peak of the whole process in the run, with the harness and its record of every delivery; lower is better."
+        "Peak of the whole process in the run, with the harness, its record of every delivery, and what the allocator kept of "
+        "the runs before; lower is better."
     };
     match bars::figure("Peak resident memory", &bars, &caption) {
         None => html! { p { "Unknown: the system does not tell." } },
