@@ -36,7 +36,8 @@ are those of turns that ran side by side. docs/benchmarking.md says what each ro
 const ABOUT_RUN: &str = "Run workloads at planned rates, audit every delivery, and write a report.
 
 Operations have planned times, and a latency counts from there: when the engine falls behind, the wait shows. A workload is a \
-file in TOML; those in harness/workloads are built in and go by their names. Without any, a default set runs in about a minute. \
+file in TOML; those in harness/workloads, where README.md says what one can hold, are built in and go by their names. A trace's \
+lines come at the rate. Without any, a default set runs in about a minute. \
 Afterwards every delivery is held against the rules: nothing lost, doubled, late after an unsubscribe, or leaked after a logout; \
 if one is, the exit code is 1.";
 
@@ -109,7 +110,7 @@ pub enum Format {
 /// Arguments of `holocast run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// Names of built-in workloads, or workload files; without any, the default set
+    /// Names of built-in workloads, workload files, or traces (.jsonl, .jsonl.gz); without any, the default set
     #[arg(value_name = "WORKLOAD")]
     pub workloads: Vec<String>,
 

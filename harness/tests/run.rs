@@ -106,7 +106,16 @@ fn text_json_and_csv_say_the_same_and_out_writes_a_report() {
         (results.runs.len(), results.runs[0].seed, results.runs[0].workload.as_str()),
         (1, 7, "small")
     );
-    assert!(out.join("report.html").exists());
+    let page = fs::read_to_string(out.join("report.html")).expect("a page");
+    for loads in ["http:", "https:", "src=", "@import", "url(", "<script", "<link"] {
+        assert!(
+            !page.replace("http://www.w3.org/2000/svg", "").contains(loads),
+            "the page loads nothing: {loads}"
+        );
+    }
+    for section in ["Latency over time", "Throughput over time", "Machine", "Audit", "small"] {
+        assert!(page.contains(section), "{section:?} is not in the page");
+    }
 
     let (code, json, _) = run("json");
     let printed: Results = serde_json::from_str(&json).expect("results");
@@ -118,6 +127,42 @@ fn text_json_and_csv_say_the_same_and_out_writes_a_report() {
     assert_eq!((code, lines.len()), (0, 2), "{csv}");
     assert!(lines[0].starts_with("workload,variant,") && lines[1].starts_with("small,,7,"), "{csv}");
     assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
+}
+
+#[test]
+fn there_are_no_colours_whatever_the_environment() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let small = file(&folder, "small.toml", SMALL);
+    let small = small.to_str().expect("a path in UTF-8");
+    for environment in [("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")] {
+        for (arguments, code) in
+            [(vec!["run", small], 0), (vec!["run", "--help"], 0), (vec!["run", "--frob"], 2)]
+        {
+            let (ended, out, err) = ran(holocast().args(&arguments).env(environment.0, environment.1));
+            assert_eq!(
+                (ended, (out + &err).contains('\u{1b}')),
+                (code, false),
+                "{arguments:?}, {environment:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_trace_is_a_workload_at_a_chosen_rate() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let trace = file(&folder, "mine.jsonl", include_str!("../workloads/replay.jsonl"));
+    let run = |rate: &str| {
+        let (code, json, err) =
+            ran(holocast().arg("run").arg(&trace).args(["--rate", rate, "--format", "json"]));
+        assert_eq!(code, 0, "{err}");
+        serde_json::from_str::<Results>(&json).expect("results").runs.swap_remove(0)
+    };
+    let (slow, fast) = (run("1000"), run("50000"));
+    assert_eq!((slow.workload.as_str(), slow.operations.values().sum::<u64>()), ("mine", 500));
+    assert_eq!(slow.operations, fast.operations);
+    assert!((slow.planned_rate - 1_000.0).abs() < 1e-6 && (fast.planned_rate - 50_000.0).abs() < 1e-6);
+    assert!(slow.seconds >= 0.49 && fast.seconds < slow.seconds, "{} {}", slow.seconds, fast.seconds);
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn document(results: &Results, before: Option<&Results>, sections: &[Section]) -
                     p.lead {
                         "holocast is an in-memory realtime fan-out engine: it puts every broadcast into the queues of the connections "
                         "that listen. This page is what it cost" @if before.is_some() { ", before and after a change" } ", measured with "
-                        code { "holocast " (results.command) } "."
+                        code { "holocast" @if !results.command.is_empty() { " " (results.command) } } "."
                     }
                 }
                 main {

@@ -192,6 +192,7 @@ fn charts(name: &str, runs: &[&Run]) -> Markup {
         percentiles("Of a call", runs, |run| [&run.call_latency, &run.call_latency_raw]),
     ];
     cells.extend(shown.iter().map(|run| timeline(run)));
+    cells.push(deliveries_over_time(runs));
     let operations = wide(&format!("Operations of {name}"), &operations(runs));
     // Beside an odd number of charts there is room.
     let room = cells.iter().flatten().count() % 2 == 1;
@@ -201,7 +202,7 @@ fn charts(name: &str, runs: &[&Run]) -> Markup {
     html! {
         (figures(cells))
         @if !rest.is_empty() {
-            (folded(&format!("Over time: {}", some(rest.len(), "more run", "more runs")),
+            (folded(&format!("Latency over time: {}", some(rest.len(), "more run", "more runs")),
                 &figures(rest.iter().map(|run| timeline(run)))))
         }
         @if !room { (folded(&format!("Operations of {name}"), &operations)) }
@@ -215,7 +216,7 @@ fn timeline(run: &Run) -> Option<Markup> {
         Line { name: name.to_owned(), look: Look::plain(slot), points }
     };
     let chart = Chart {
-        title: format!("Over time, {}", variant(run)),
+        title: format!("Latency over time, {}", variant(run)),
         x: Axis::new("seconds", Scale::Linear, number::plain),
         y: Axis::times("latency from the planned time"),
         lines: vec![
@@ -231,23 +232,42 @@ fn timeline(run: &Run) -> Option<Markup> {
     })
 }
 
+fn deliveries_over_time(runs: &[&Run]) -> Option<Markup> {
+    let line = |(slot, run): (usize, &&Run)| {
+        let parts = run.timeline.iter().filter(|part| part.seconds > 0.0);
+        let points =
+            parts.map(|part| (part.at_seconds + part.seconds / 2.0, part.deliveries as f64 / part.seconds));
+        Line { name: variant(run), look: Look::plain(slot), points: points.collect() }
+    };
+    let chart = Chart {
+        title: "Throughput over time".to_owned(),
+        x: Axis::new("seconds", Scale::Linear, number::plain),
+        y: Axis::new("deliveries a second", Scale::Linear, number::short),
+        lines: runs.iter().enumerate().map(line).rev().collect(),
+        targets: Vec::new(),
+    };
+    chart.figure(&html! { "Taken in each part of the measurement; as even as what is sent is best." })
+}
+
 fn operations(runs: &[&Run]) -> Markup {
-    let kinds = distinct(runs.iter().flat_map(|run| run.operations.keys()));
-    let mut names = vec!["run"];
-    names.extend(kinds.iter().map(|kind| kind.as_str()));
-    names.push("deliveries");
+    let variants: Vec<String> = runs.iter().map(|run| variant(run)).collect();
+    let mut names = vec!["operation"];
+    names.extend(variants.iter().map(String::as_str));
     html! {
         table {
             (heads(&names))
             tbody {
-                @for run in runs {
+                @for kind in distinct(runs.iter().flat_map(|run| run.operations.keys())) {
                     tr {
-                        th scope="row" { (variant(run)) }
-                        @for kind in &kinds {
-                            td.number { (run.operations.get(*kind).map_or(number::NONE.to_owned(), |&count| number::count(count))) }
+                        th scope="row" { (kind) }
+                        @for run in runs {
+                            td.number { (run.operations.get(kind).map_or(number::NONE.to_owned(), |&count| number::count(count))) }
                         }
-                        td.number { (number::count(run.deliveries)) }
                     }
+                }
+                tr {
+                    th scope="row" { "deliveries" }
+                    @for run in runs { td.number { (number::count(run.deliveries)) } }
                 }
             }
         }
@@ -266,7 +286,8 @@ fn memory(runs: &[Run]) -> Markup {
         })
         .collect();
     let caption = html! {
-        "Peak of the whole process, with the harness and its audit, which keeps every delivery; lower is better."
+        "Peak of the whole process in the run, with the harness, its record of every delivery, and what the allocator kept of "
+        "the runs before; lower is better."
     };
     match bars::figure("Peak resident memory", &bars, &caption) {
         None => html! { p { "Unknown: the system does not tell." } },

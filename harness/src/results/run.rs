@@ -48,7 +48,7 @@ pub struct Run {
     pub timeline: Vec<Interval>,
     /// Whether every delivery was where it belongs.
     pub audit: Audit,
-    /// The most memory that the process held, in bytes; 0 if unknown.
+    /// The most memory that the process held during the run, in bytes, with what its allocator kept of earlier ones; 0 if unknown.
     pub peak_resident_bytes: u64,
 }
 

@@ -176,15 +176,19 @@ impl<'w> Publisher<'w> {
                 let logged_in = matches!(op, Op::Login { .. });
                 self.logged_in[person as usize] = logged_in;
                 let live = &self.live;
-                let clients: Vec<Client> = crowd
+                let clients: Vec<(u32, Client)> = crowd
                     .tabs_of(person)
                     .filter(|tab| live[*tab as usize])
-                    .map(|tab| crowd.client(tab, logged_in))
+                    .map(|tab| (tab, crowd.client(tab, logged_in)))
                     .collect();
-                self.change(due_ns, op, || {
-                    clients.iter().try_fold(0, |found, client| {
-                        engine.identify(client).map(|live| found + usize::from(live))
-                    })
+                self.caller.call(due_ns, op, |_| {
+                    let mut found = Vec::with_capacity(clients.len());
+                    for (tab, client) in &clients {
+                        if engine.identify(client).map_err(refused_by_engine)? {
+                            found.push(*tab);
+                        }
+                    }
+                    Ok(Answer::Identified(found.into()))
                 })
             }
             Op::Traced(_) => Ok(()),

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use super::workload::{Size, Variant, name_of, parse};
+use super::workload::{Size, Variant, Workload, name_of, parse};
 use crate::failure::Failure;
 use crate::trace::Source;
 
@@ -40,7 +40,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     WORKLOADS.iter().map(|(name, _)| *name)
 }
 
-/// The variants of a built-in workload or of a file.
+/// The variants of a built-in workload or of a file; a trace is a workload of its own.
 ///
 /// # Errors
 ///
@@ -55,6 +55,11 @@ pub fn find(name: &str, size: Size) -> Result<Vec<Variant>, Failure> {
         let known = known.join(", ");
         return Err(Failure::Input(format!("no workload `{name}`; there are {known}, or name a file")));
     }
+    if is_trace(&path) {
+        let description = format!("The trace {}.", path.display());
+        let settings = Workload { description, trace: Some(path.clone()), ..Workload::default() };
+        return Ok(vec![Variant { workload: name_of(&path), name: String::new(), settings }]);
+    }
     let text = fs::read_to_string(&path).map_err(|error| Failure::unopened(&path, &error))?;
     let mut variants = parse(name, &name_of(&path), &text, size)?;
     for variant in &mut variants {
@@ -64,6 +69,12 @@ pub fn find(name: &str, size: Size) -> Result<Vec<Variant>, Failure> {
         }
     }
     Ok(variants)
+}
+
+/// Traces go by their names' ends; `.jsonl` may be followed by that of a compressed file.
+fn is_trace(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    [".jsonl", ".jsonl.gz"].iter().any(|end| name.ends_with(end))
 }
 
 /// All variants of the default set, in short.

@@ -37,6 +37,7 @@ enum Plan {
 /// Its trace can't be read, or the engine refuses its configuration or a call. What the audit finds is no error: it is in the
 /// [`Run`].
 pub fn measure(variant: &Variant, seed: u64) -> Result<Run, Failure> {
+    figures::forget_peak();
     let bar = spinner(variant);
     let mut settings = variant.settings.clone();
     let (plan, crowd) = match &settings.trace {

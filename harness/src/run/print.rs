@@ -7,7 +7,7 @@ use super::workload::Variant;
 use crate::results::{Accounts, Latency, Machine, Run};
 
 /// The quantiles that are printed, in per cent.
-const PERCENTS: [f64; 4] = [50.0, 99.0, 99.9, 99.99];
+const PERCENTS: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 
 /// Everything as a table. No colours: there is nothing for `NO_COLOR` to switch off.
 pub(super) fn text(machine: &Machine, measured: &[(Variant, Run)]) -> String {
@@ -23,7 +23,7 @@ fn table(out: &mut String, machine: &Machine, measured: &[(Variant, Run)]) -> st
     writeln!(out, "holocast {} run on {}, {} cores", machine.version, machine.cpu, machine.cores)?;
     writeln!(out)?;
     write!(out, "{:width$}{:>11}{:>11}{:>13}", "", "planned/s", "done/s", "deliveries/s")?;
-    for head in ["p50", "p99", "p99.9", "p99.99", "max"] {
+    for head in ["p50", "p90", "p99", "p99.9", "p99.99", "max"] {
         write!(out, "{head:>9}")?;
     }
     writeln!(out, "  audit")?;
@@ -87,12 +87,13 @@ fn ratios(out: &mut String, measured: &[(Variant, Run)]) -> std::fmt::Result {
                 (quantile(&run.delivery_latency, 99.0), quantile(&free.delivery_latency, 99.0));
             writeln!(
                 out,
-                "{}: with {} % of the receivers stalled the others' p99 is {} instead of {}: {:.2} times as long.",
+                "{}: with {} % of the receivers stalled the others' p99 is {} instead of {}: {:.2} times as long (medians of {} turns).",
                 variant.workload,
                 stalled(variant),
                 time(with),
                 time(without),
-                with as f64 / without.max(1) as f64
+                with as f64 / without.max(1) as f64,
+                variant.settings.turns
             )?;
         }
     }
@@ -105,7 +106,8 @@ fn latencies(out: &mut String, times: &Latency) -> std::fmt::Result {
     shown.chain([most]).try_for_each(|ns| write!(out, "{:>9}", ns.map_or_else(|| "–".to_owned(), time)))
 }
 
-fn quantile(times: &Latency, percent: f64) -> u64 {
+/// A quantile that is kept; 0 if it is not.
+pub(super) fn quantile(times: &Latency, percent: f64) -> u64 {
     times.quantiles.iter().find(|point| (point.percent - percent).abs() < 1e-9).map_or(0, |point| point.ns)
 }
 
@@ -124,8 +126,11 @@ fn time(ns: u64) -> String {
     }
 }
 
-/// Digits in groups of three.
+/// Digits in groups of three; a decimal where there is but one digit before it and what follows is not zero.
 fn number(value: f64) -> String {
+    if value < 9.95 && (value - value.round()).abs() >= 0.05 {
+        return format!("{value:.1}");
+    }
     let digits = format!("{value:.0}");
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -195,8 +200,8 @@ mod tests {
             assert_eq!(time(ns), text);
         }
         assert_eq!(
-            (number(1_234_567.0), number(999.4), number(0.0)),
-            ("1,234,567".to_owned(), "999".to_owned(), "0".to_owned())
+            [1_234_567.0, 999.4, 9.97, 8.0, 0.5, 0.0].map(number),
+            ["1,234,567", "999", "10", "8", "0.5", "0"]
         );
     }
 

@@ -1,7 +1,10 @@
 //! One receiver thread: drains the connections of its tabs as they get something, and writes down what it takes.
+//!
+//! A stalled tab takes nothing before its connection has ended; then it too is drained, as nobody else knows why it ended.
 
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::Duration;
 
 use holocast::{Connection, Event};
@@ -73,13 +76,16 @@ impl<'w> Receiver<'w> {
         }
         for Arrival { tab, life, connection } in arrivals {
             let at = tab as usize / self.world.receivers();
-            let stalled = self.world.is_stalled(tab);
-            if !stalled {
+            // Another one was made, so this one has ended or is about to.
+            while self.seats[at].connection.is_some() {
                 self.drain(at);
+                if self.seats[at].connection.is_some() {
+                    thread::yield_now();
+                }
             }
             let seat = &mut self.seats[at];
             seat.connection = Some((life, connection));
-            if !stalled {
+            if !self.world.is_stalled(tab) {
                 seat.waker.get_or_insert_with(|| self.world.desk(self.index).ready.waker(at));
                 self.drain(at);
             }
@@ -151,5 +157,46 @@ fn note(seen: &mut Seen, world: &World, tab: u32, life: u32, event: Event<Messag
         Event::Closed(reason) => seen.closed.push((life, reason)),
         // There is no other event today; a new one would carry no message of ours.
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use holocast::{CloseReason, Identity};
+
+    use super::super::crowd::Crowd;
+    use super::super::workload::{CrowdSize, Law, Overflow, Queue, Receivers, Rooms, Workload};
+    use super::super::world::OnTheWay;
+    use super::*;
+
+    #[test]
+    fn q2_a_stalled_tab_that_comes_back_tells_why_its_last_connection_ended() {
+        let workload = Workload {
+            crowd: CrowdSize { users: 1, ..CrowdSize::default() },
+            rooms: Rooms { law: Law::One, ..Rooms::default() },
+            receivers: Receivers { threads: 1, stalled_percent: 100.0 },
+            queue: Queue { capacity: 1, overflow: Overflow::Close },
+            ..Workload::default()
+        };
+        let world = World::new(&workload, Crowd::new(&workload, 1), false).unwrap();
+        let mut receiver = Receiver::new(&world, 0);
+        let (engine, room) = (&world.engine, &world.crowd.rooms[0]);
+        let come = |life| {
+            let connection = engine.connect(&world.crowd.client(0, true)).unwrap().connection;
+            world.hand_over(Arrival { tab: 0, life, connection });
+        };
+        let send = |number| {
+            engine.broadcast_action(room, "message", Message::new(number, &OnTheWay::default())).unwrap();
+        };
+        come(0);
+        engine.subscribe(&Identity::user(0), room, "page").unwrap();
+        receiver.welcome();
+        send(0);
+        send(1);
+        assert_eq!(receiver.seen.deliveries(), 0, "stalled");
+        come(1);
+        receiver.welcome();
+        assert_eq!(receiver.seen.deliveries(), 1);
+        assert_eq!(receiver.seen.closed, [(0, CloseReason::Overflow)]);
     }
 }

@@ -24,6 +24,8 @@ pub(super) enum Answer {
     Reach { reached: u32, refused: u32 },
     /// Of a change: connections that it concerned.
     Matched(u32),
+    /// Of a login or logout: the tabs that were live.
+    Identified(Box<[u32]>),
     /// Of a connect or reconnect.
     Entry(Box<Entry>),
 }
@@ -90,6 +92,7 @@ pub(super) struct Sent {
     pub(super) called_ns: u64,
     pub(super) returned_ns: u64,
     pub(super) reached: u32,
+    pub(super) refused: u32,
 }
 
 /// Everything, by publisher and by receiver.
@@ -105,6 +108,12 @@ impl Record {
         (nth * publishers + publisher) as u32
     }
 
+    /// The publisher of a message and its place among that one's.
+    pub(super) fn publisher(message: u32, publishers: usize) -> (usize, usize) {
+        let publishers = publishers.max(1);
+        (message as usize % publishers, message as usize / publishers)
+    }
+
     /// All messages in the order of each publisher's calls, by publisher.
     pub(super) fn sent(&self) -> Vec<Vec<Sent>> {
         let sent = |calls: &Vec<Call>| calls.iter().filter_map(Call::sent).collect();
@@ -114,12 +123,12 @@ impl Record {
 
 impl Call {
     fn sent(&self) -> Option<Sent> {
-        let Answer::Reach { reached, .. } = self.answer else { return None };
+        let Answer::Reach { reached, refused } = self.answer else { return None };
         let (room, except) = match self.op {
             Op::Broadcast { room, except } => (room, except),
             _ => (u32::MAX, Except::Nobody),
         };
         let Call { due_ns, called_ns, returned_ns, .. } = *self;
-        Some(Sent { room, except, due_ns, called_ns, returned_ns, reached })
+        Some(Sent { room, except, due_ns, called_ns, returned_ns, reached, refused })
     }
 }

@@ -28,6 +28,8 @@ pub struct Workload {
     pub warm_up_seconds: f64,
     /// How long is measured.
     pub seconds: f64,
+    /// How often each variant is measured, in turns with the others; the run of the median p99 is shown.
+    pub turns: u32,
     /// People and their tabs.
     pub crowd: CrowdSize,
     /// Channels, and who is in them.
@@ -133,7 +135,7 @@ pub struct Burst {
 pub struct Receivers {
     /// Threads; each drains its share of the tabs.
     pub threads: u32,
-    /// How many of a hundred tabs take nothing until the end.
+    /// How many of a hundred tabs take nothing while they are connected.
     pub stalled_percent: f64,
 }
 
@@ -166,6 +168,7 @@ impl Default for Workload {
             spacing: Spacing::Even,
             warm_up_seconds: 1.0,
             seconds: 10.0,
+            turns: 1,
             crowd: CrowdSize::default(),
             rooms: Rooms::default(),
             mix: Mix::default(),
@@ -322,6 +325,7 @@ impl Workload {
         among("rate", self.rate, 1e-3, 1e9)?;
         among("warm_up_seconds", self.warm_up_seconds, 0.0, 1e4)?;
         among("seconds", self.seconds, 1e-3, 1e6)?;
+        among("turns", self.turns.into(), 1.0, 100.0)?;
         among("speed", self.speed, 1e-6, 1e6)?;
         among("receivers.threads", receivers.threads.into(), 1.0, 256.0)?;
         among("receivers.stalled_percent", receivers.stalled_percent, 0.0, 100.0)?;
@@ -371,9 +375,11 @@ impl Mix {
     }
 }
 
-/// The name of a workload file's workload: that of the file, without `.toml`.
+/// The name of a file's workload: that of the file, without `.toml`, `.jsonl` or `.jsonl.gz`.
 pub(super) fn name_of(path: &Path) -> String {
-    path.file_stem().map_or_else(|| "workload".to_owned(), |stem| stem.to_string_lossy().into_owned())
+    let name = path.file_name().map_or_else(|| "workload".into(), |name| name.to_string_lossy());
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    [".toml", ".jsonl"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
 }
 
 #[cfg(test)]
@@ -396,6 +402,37 @@ mod tests {
         assert_eq!((full[0].settings.crowd.users, full[1].settings.crowd.tabs), (50, [1, 2]));
         let quick = parse("w.toml", "w", text, Size::Quick).unwrap();
         assert_eq!((quick[1].settings.crowd.users, quick[1].settings.crowd.tabs), (5, [1, 2]));
+    }
+
+    #[test]
+    fn every_field_is_documented() {
+        let documented = include_str!("../../workloads/README.md");
+        for (table, text) in [
+            ("", "frob = 1"),
+            ("crowd.", "crowd.frob = 1"),
+            ("rooms.", "rooms.frob = 1"),
+            ("mix.", "mix.frob = 1"),
+            ("burst.", "[[burst]]\nfrob = 1"),
+            ("receivers.", "receivers.frob = 1"),
+            ("queue.", "queue.frob = 1"),
+        ] {
+            // The parser's refusal names all that it knows.
+            let message = refused(text);
+            let known = message.split_once("expected").expect("a list of fields").1;
+            let fields: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+            assert!(!fields.is_empty(), "{message}");
+            for field in fields {
+                let heading = ["crowd", "rooms", "mix", "burst", "receivers", "queue"].contains(&field);
+                let row = if heading { format!("[{field}]") } else { format!("| `{table}{field}` |") };
+                assert!(documented.contains(&row), "{row} is not in harness/workloads/README.md");
+            }
+        }
+        for name in super::super::names() {
+            assert!(
+                documented.contains(&format!("| `{name}` |")),
+                "{name} is not in harness/workloads/README.md"
+            );
+        }
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl World {
         self.wallets.get(tab as usize).map(locked)
     }
 
-    /// Whether a tab takes nothing until the end: so many of a hundred, evenly spread.
+    /// Whether a tab takes nothing while it is connected: so many of a hundred, evenly spread.
     pub(super) fn is_stalled(&self, tab: u32) -> bool {
         let until = |tab: u32| (f64::from(tab) * self.stalled_percent / 100.0).floor();
         until(tab + 1) > until(tab)

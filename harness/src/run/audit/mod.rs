@@ -3,10 +3,11 @@
 //! What had to be delivered and what could be is worked out in `model.rs` from the publishers' calls; here each receiver's log
 //! is held against it: nothing lost, doubled, out of order, late after an unsubscribe, leaked after a logout, or excluded and
 //! yet delivered. Losses that the rules allow are those of the last messages of a connection that ended (B5), of a user who
-//! is gone (C5), and as many as a connection was told with `Lagged` (Q2).
+//! is gone (C5), and as many as a connection was told with `Lagged` (Q2). What comes after an overflow is nobody's to get.
 
 mod accounts;
 mod model;
+mod overflow;
 #[cfg(test)]
 mod tests;
 
@@ -56,8 +57,8 @@ pub(super) fn audit(
     scripted: bool,
 ) -> Audit {
     let mut faults = Faults { named: unbalanced, more: 0 };
-    let model = Model::new(record, crowd, scripted, &mut faults);
     let sent = record.sent();
+    let model = Model::new(record, &sent, crowd, scripted, &mut faults);
     let handed = Handed::new(record, &model, &mut faults);
     let book = Book {
         crowd,
@@ -200,13 +201,14 @@ struct Part {
 
 impl Book<'_> {
     fn sent(&self, number: u32) -> Option<&Sent> {
-        let number = number as usize;
-        self.sent.get(number % self.sent.len().max(1))?.get(number / self.sent.len())
+        let (publisher, nth) = Record::publisher(number, self.sent.len());
+        self.sent.get(publisher)?.get(nth)
     }
 
     /// The publisher of a message and its place among that one's.
     fn place(&self, number: u32) -> (usize, u32) {
-        (number as usize % self.sent.len(), number / self.sent.len() as u32)
+        let (publisher, nth) = Record::publisher(number, self.sent.len());
+        (publisher, nth as u32)
     }
 
     fn describe(&self, number: u32, tenancy: &Tenancy) -> String {

@@ -3,15 +3,17 @@
 //! Every change of a person is a call of one publisher, so its calls in their order are that person's life. Between the start
 //! and the return of a call its effect may or may not be there yet: a binding is held *for certain* from the return of the call
 //! that made it to the start of the one that ended it, and *at most* from the start of the first to the return of the second.
+//!
+//! An overflow (Q2) ends a connection in nobody's call. Its receiver says that there was one; `overflow.rs` says since when.
 
-use std::collections::{HashMap, HashSet};
-
-use holocast::CloseReason;
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use super::super::crowd::Crowd;
-use super::super::record::{Answer, Call, Entry, Record};
+use super::super::record::{Answer, Call, Entry, Record, Sent};
 use super::super::script::Op;
 use super::Faults;
+use super::overflow::Overflows;
 
 /// A moment that never came.
 const NEVER: u64 = u64::MAX;
@@ -25,10 +27,17 @@ pub(super) struct Tenancy {
     pub(super) began_called_ns: u64,
     /// It ended before the run did, so that what was queued last was released.
     pub(super) released: bool,
-    /// An overflow closed it, nobody knows when.
-    pub(super) overflowed: bool,
+    /// An overflow closed it, then or later.
+    pub(super) overflowed_from_ns: Option<u64>,
     /// When each change of its user had returned. A binding belongs to the user between two of them.
     pub(super) users_until_ns: Vec<u64>,
+}
+
+impl Tenancy {
+    /// Whether an overflow may have ended it by then.
+    fn may_have_overflowed(&self, by_ns: u64) -> bool {
+        self.overflowed_from_ns.is_some_and(|from_ns| from_ns <= by_ns)
+    }
 }
 
 /// A binding of a tenancy to a room.
@@ -66,16 +75,16 @@ pub(super) struct Model {
 
 impl Model {
     /// Works it out; calls whose answers can't be right are faults. Without `scripted` only tenancies are known.
-    pub(super) fn new(record: &Record, crowd: &Crowd, scripted: bool, faults: &mut Faults) -> Self {
-        let overflowed = record
-            .seen
-            .iter()
-            .flat_map(|seen| &seen.closed)
-            .filter(|(_, reason)| *reason == CloseReason::Overflow)
-            .map(|(life, _)| *life);
+    pub(super) fn new(
+        record: &Record,
+        sent: &[Vec<Sent>],
+        crowd: &Crowd,
+        scripted: bool,
+        faults: &mut Faults,
+    ) -> Self {
         let mut builder = Builder {
             crowd,
-            overflowed: overflowed.collect(),
+            overflows: Overflows::new(record, sent),
             model: Model::default(),
             tabs: vec![State::default(); crowd.tabs.len()],
             logged_in: crowd.people.iter().map(|person| person.logged_in).collect(),
@@ -86,6 +95,7 @@ impl Model {
             match &call.answer {
                 Answer::Entry(entry) => builder.entry(call, entry, scripted),
                 Answer::Matched(matched) if scripted => builder.change(call, *matched),
+                Answer::Identified(found) if scripted => builder.identified(call, found),
                 _ => {}
             }
         }
@@ -118,7 +128,7 @@ struct Revoked {
 
 struct Builder<'a> {
     crowd: &'a Crowd,
-    overflowed: HashSet<u32>,
+    overflows: Overflows,
     model: Model,
     tabs: Vec<State>,
     logged_in: Vec<bool>,
@@ -139,7 +149,10 @@ impl Builder<'_> {
                 }
                 return;
             }
-            (Some(tenancy), false) if scripted && !self.model.tenancies[tenancy as usize].overflowed => {
+            (Some(tenancy), false)
+                if scripted
+                    && !self.model.tenancies[tenancy as usize].may_have_overflowed(call.returned_ns) =>
+            {
                 self.fault(call, tab, "C3: a live connection was not superseded");
             }
             (None, true) if scripted => {
@@ -152,13 +165,22 @@ impl Builder<'_> {
         }
         let state = &mut self.tabs[tab as usize];
         let tenancy = self.model.tenancies.len() as u32;
+        let previous = state.last;
+        (state.tenancy, state.last) = (Some(tenancy), Some(tenancy));
+        let overflowed_from_ns = self.overflows.of(entry.life).map(|last_sent_ns| {
+            let from_ns = self.overflows.first_since(last_sent_ns.max(call.called_ns));
+            from_ns.unwrap_or_else(|| {
+                self.fault(call, tab, "Q2: closed by an overflow, but no broadcast found a full queue");
+                call.called_ns
+            })
+        });
         self.model.tenancies.push(Tenancy {
             tab,
-            previous: state.last,
+            previous,
             began_called_ns: call.called_ns,
+            overflowed_from_ns,
             ..Tenancy::default()
         });
-        (state.tenancy, state.last) = (Some(tenancy), Some(tenancy));
         self.inhabit(tenancy, entry.life);
         if scripted {
             self.restored(tab, call, entry);
@@ -169,16 +191,15 @@ impl Builder<'_> {
     }
 
     fn inhabit(&mut self, tenancy: u32, life: u32) {
-        let Model { tenancies, tenancy_of_life, .. } = &mut self.model;
+        let tenancy_of_life = &mut self.model.tenancy_of_life;
         let at = life as usize;
         tenancy_of_life.resize(tenancy_of_life.len().max(at + 1), u32::MAX);
         tenancy_of_life[at] = tenancy;
-        tenancies[tenancy as usize].overflowed |= self.overflowed.contains(&life);
     }
 
     /// C3: exactly the bindings in force carry over.
     fn inherited(&mut self, tenancy: u32, call: &Call, entry: &Entry) {
-        if self.model.tenancies[tenancy as usize].overflowed {
+        if self.model.tenancies[tenancy as usize].may_have_overflowed(call.returned_ns) {
             return;
         }
         let mut held: Vec<u32> = self.tabs[entry.tab as usize].open.iter().map(|span| span.room).collect();
@@ -230,7 +251,11 @@ impl Builder<'_> {
                     .push(format!("C2: bound to room {room} under another authorization than its receipt's"));
             }
         }
-        for receipt in &entry.presented {
+        let may_be_gone = self.tabs[tab as usize].tenancy.is_some_and(|tenancy| {
+            self.model.tenancies[tenancy as usize].may_have_overflowed(call.returned_ns)
+        });
+        // A connection that an overflow ends while it comes back is bound to nothing more.
+        for receipt in entry.presented.iter().filter(|_| !may_be_gone) {
             let must = validity(receipt.room, receipt.by_user, receipt.stamp_ms) == Some(true);
             if must && !entry.bound.iter().any(|(room, _)| *room == receipt.room) {
                 faults.push(format!("C2: not bound to room {} though its receipt is valid", receipt.room));
@@ -249,7 +274,7 @@ impl Builder<'_> {
                 if let Some(revoked) = self.revoked.get_mut(&(person, room)) {
                     revoked[usize::from(logged_in)] = None;
                 }
-                self.live_tabs(person, |builder, tab| {
+                self.live_tabs(person, call, |builder, tab| {
                     builder.open(tab, room, logged_in, call);
                     true
                 })
@@ -261,7 +286,7 @@ impl Builder<'_> {
                     returned_ms: call.returned_ns / 1_000_000,
                 });
                 let kick = matches!(call.op, Op::Kick { .. });
-                self.live_tabs(person, |builder, tab| {
+                self.live_tabs(person, call, |builder, tab| {
                     let lost = builder.close(tab, call, Why::Unsubscribed, |span| span.room == room);
                     // S3 counts who matched, S4 who lost something.
                     lost > 0 || !kick
@@ -269,41 +294,69 @@ impl Builder<'_> {
             }
             Op::Drop { tab } => {
                 let person = self.crowd.tabs[tab as usize].person;
-                let told = self.live_tabs(person, |_, live| live == tab);
+                let told = self.live_tabs(person, call, |_, live| live == tab);
                 self.end(tab, call);
                 told
             }
-            Op::Login { person } | Op::Logout { person } => {
-                self.logged_in[person as usize] = matches!(call.op, Op::Login { .. });
-                self.live_tabs(person, |builder, tab| {
-                    builder.close(tab, call, Why::UserChanged, |span| span.user.is_some());
-                    if let Some(tenancy) = builder.tabs[tab as usize].tenancy {
-                        builder.model.tenancies[tenancy as usize].users_until_ns.push(call.returned_ns);
-                    }
-                    true
-                })
-            }
             _ => return,
         };
-        if let Some(expected) = expected
-            && expected != matched
-        {
+        self.concerned(call, matched, &expected);
+    }
+
+    /// C5: the tabs that it found are another user's from now on, with all that this ends; the others have no connection.
+    fn identified(&mut self, call: &Call, found: &[u32]) {
+        let (Op::Login { person } | Op::Logout { person }) = call.op else { return };
+        self.logged_in[person as usize] = matches!(call.op, Op::Login { .. });
+        for &tab in found {
+            if self.tabs[tab as usize].tenancy.is_none() {
+                self.fault(call, tab, "C4: found a connection that had ended");
+            }
+        }
+        let mut matched = 0;
+        let expected = self.live_tabs(person, call, |builder, tab| {
+            let Some(tenancy) = builder.tabs[tab as usize].tenancy else { return false };
+            if found.contains(&tab) {
+                matched += 1;
+                builder.close(tab, call, Why::UserChanged, |span| span.user.is_some());
+                builder.model.tenancies[tenancy as usize].users_until_ns.push(call.returned_ns);
+            } else {
+                builder.end(tab, call);
+            }
+            true
+        });
+        self.concerned(call, matched, &expected);
+    }
+
+    fn concerned(&mut self, call: &Call, matched: u32, expected: &RangeInclusive<u32>) {
+        if !expected.contains(&matched) {
             self.faults.add(|| {
                 let (op, at) = (call.op.kind(), call.called_ns as f64 / 1e9);
+                let expected = match expected.clone().into_inner() {
+                    (least, most) if least == most => most.to_string(),
+                    (least, most) => format!("{least} to {most}"),
+                };
                 format!("S1, S3, S4: {op} called at {at:.6} s concerned {matched} connections instead of {expected}: {:?}", call.op)
             });
         }
     }
 
-    /// Does something to each live tab of a person and counts those that say so; `None` if an overflow may have ended one.
-    fn live_tabs(&mut self, person: u32, mut act: impl FnMut(&mut Self, u32) -> bool) -> Option<u32> {
-        let (mut count, mut certain) = (0, true);
+    /// Does something to each live tab of a person and counts those that say so: the least, if overflows ended all that they may
+    /// have ended by then, and the most.
+    fn live_tabs(
+        &mut self,
+        person: u32,
+        call: &Call,
+        mut act: impl FnMut(&mut Self, u32) -> bool,
+    ) -> RangeInclusive<u32> {
+        let (mut least, mut most) = (0, 0);
         for tab in self.crowd.tabs_of(person) {
             let Some(tenancy) = self.tabs[tab as usize].tenancy else { continue };
-            certain &= !self.model.tenancies[tenancy as usize].overflowed;
-            count += u32::from(act(self, tab));
+            let may_be_gone = self.model.tenancies[tenancy as usize].may_have_overflowed(call.returned_ns);
+            let counts = u32::from(act(self, tab));
+            most += counts;
+            least += if may_be_gone { 0 } else { counts };
         }
-        certain.then_some(count)
+        least..=most
     }
 
     /// Binds a live tab, if it is not bound: an existing binding keeps its authorization (S1).
@@ -360,8 +413,10 @@ impl Builder<'_> {
         let mut model = self.model;
         model.spans.extend(self.tabs.into_iter().flat_map(|state| state.open));
         model.spans.sort_unstable_by_key(|span| (span.tenancy, span.room, span.bound_called_ns));
-        for tenancy in &mut model.tenancies {
-            tenancy.released |= tenancy.overflowed;
+        // Nothing is due any more once an overflow may have closed the queue; what came before stays in it.
+        for span in &mut model.spans {
+            let from_ns = model.tenancies[span.tenancy as usize].overflowed_from_ns;
+            span.unbound_called_ns = span.unbound_called_ns.min(from_ns.unwrap_or(NEVER));
         }
         model
     }

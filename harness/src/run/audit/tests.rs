@@ -83,6 +83,14 @@ impl Log {
         number
     }
 
+    /// A message that finds a full queue.
+    fn send_refused(&mut self) -> u32 {
+        let number = self.send();
+        let broadcast = self.record.calls[0].last_mut().expect("the broadcast");
+        broadcast.answer = Answer::Reach { reached: 9, refused: 1 };
+        number
+    }
+
     fn send(&mut self) -> u32 {
         self.send_except(Except::Nobody)
     }
@@ -201,7 +209,7 @@ fn b6_a_message_sent_before_the_unsubscribe_must_come_though_it_comes_after() {
 fn c5_what_the_old_user_was_granted_leaks_after_a_logout() {
     let mut log = Log::with_member();
     let queued = log.send();
-    log.call(Op::Logout { person: 0 }, Answer::Matched(1));
+    log.call(Op::Logout { person: 0 }, Answer::Identified([0].into()));
     // Withheld, as it should be.
     log.accounts.withheld = 1;
     log.assert_clean();
@@ -209,7 +217,7 @@ fn c5_what_the_old_user_was_granted_leaks_after_a_logout() {
     log.assert_fault(&["C5: leaked after a logout", "message 0"]);
 
     let mut log = Log::with_member();
-    log.call(Op::Logout { person: 0 }, Answer::Matched(1));
+    log.call(Op::Logout { person: 0 }, Answer::Identified([0].into()));
     let late = log.send();
     log.take(0, late);
     log.assert_fault(&["C5: leaked after a logout"]);
@@ -219,7 +227,7 @@ fn c5_what_the_old_user_was_granted_leaks_after_a_logout() {
 fn c5_a_take_that_began_before_the_logout_returned_is_no_leak() {
     let mut log = Log::with_member();
     let queued = log.send();
-    log.call(Op::Logout { person: 0 }, Answer::Matched(1));
+    log.call(Op::Logout { person: 0 }, Answer::Identified([0].into()));
     log.take(0, queued);
     let returned_ns = log.record.calls[0].last().expect("the logout").returned_ns;
     log.record.seen[0].taken[0].at_ns = returned_ns - 1;
@@ -231,7 +239,7 @@ fn c5_only_the_last_messages_of_a_user_may_be_withheld() {
     let mut log = Log::with_member();
     let (_, second) = (log.send(), log.send());
     log.take(0, second);
-    log.call(Op::Logout { person: 0 }, Answer::Matched(1));
+    log.call(Op::Logout { person: 0 }, Answer::Identified([0].into()));
     log.accounts.withheld = 1;
     log.assert_fault(&["B1: lost", "message 0"]);
 }
@@ -242,7 +250,7 @@ fn c5_what_nobody_authorized_outlives_a_login() {
     log.crowd.people[0].logged_in = false;
     log.connect(0);
     log.call(Op::Join { person: 0, room: ROOM }, Answer::Matched(1));
-    log.call(Op::Login { person: 0 }, Answer::Matched(1));
+    log.call(Op::Login { person: 0 }, Answer::Identified([0].into()));
     let message = log.send();
     log.accounts.withheld = 1;
     log.assert_fault(&["B1: lost"]);
@@ -352,15 +360,128 @@ fn q2_a_connection_may_lose_as_many_as_it_was_told_and_no_more() {
 }
 
 #[test]
-fn q2_an_overflow_may_end_a_connection_at_any_time_but_takes_only_the_last_messages() {
+fn q2_after_an_overflow_nothing_is_due_and_before_it_all() {
     let mut log = Log::with_member();
-    let (first, second, third) = (log.send(), log.send(), log.send());
+    let (first, second) = (log.send(), log.send());
+    let (_, _) = (log.send_refused(), log.send());
     log.take(0, first);
+    log.take(0, second);
     log.record.seen[0].closed.push((0, CloseReason::Overflow));
-    log.accounts.refused = 2;
     log.assert_clean();
-    log.take(0, third);
-    log.assert_fault(&["B1: lost", &format!("message {second}")]);
+    // What was queued before stays queued (C4).
+    log.record.seen[0].taken.truncate(2);
+    log.accounts.released = 1;
+    log.assert_fault(&["B1: lost", "message 1"]);
+}
+
+#[test]
+fn q2_an_overflow_that_no_broadcast_noticed_is_named() {
+    let mut log = Log::with_member();
+    let (first, early) = (log.send(), log.send_refused());
+    log.record.seen[0].closed.push((0, CloseReason::Overflow));
+    log.take(0, first);
+    log.assert_clean();
+    // The only refusal was over when this one was called: it is not what closed the queue.
+    let later = log.send();
+    log.take(0, early);
+    log.take(0, later);
+    log.assert_fault(&["Q2: closed by an overflow", "u0-tab0"]);
+}
+
+#[test]
+fn q2_a_connection_that_an_overflow_may_have_ended_need_not_be_concerned_but_not_before() {
+    for (op, none) in [
+        (Op::Drop { tab: 0 }, Answer::Matched(0)),
+        (Op::Leave { person: 0, room: ROOM }, Answer::Matched(0)),
+        (Op::Logout { person: 0 }, Answer::Identified([].into())),
+    ] {
+        let log = |refused_first: bool| {
+            let mut log = Log::with_member();
+            if refused_first {
+                log.send_refused();
+            }
+            log.call(op, none.clone());
+            if !refused_first {
+                log.send_refused();
+            }
+            log.record.seen[0].closed.push((0, CloseReason::Overflow));
+            log
+        };
+        log(true).assert_clean();
+        log(false).assert_fault(&["concerned 0 connections instead of 1", op.kind()]);
+        let mut never = log(true);
+        never.record.seen[0].closed.clear();
+        let faults = never.faults();
+        assert!(faults[0].contains("concerned 0 connections instead of 1"), "{faults:?}");
+    }
+    let mut log = Log::with_member();
+    log.send_refused();
+    log.call(Op::Drop { tab: 0 }, Answer::Matched(2));
+    log.record.seen[0].closed.push((0, CloseReason::Overflow));
+    log.assert_fault(&["concerned 2 connections instead of 0 to 1"]);
+}
+
+#[test]
+fn q2_c5_a_logout_that_found_no_connection_any_more_leaves_what_the_overflow_left() {
+    let log = |found: &[u32]| {
+        let mut log = Log::with_member();
+        let queued = log.send();
+        log.send_refused();
+        log.call(Op::Logout { person: 0 }, Answer::Identified(found.into()));
+        log.take(0, queued);
+        log.record.seen[0].closed.push((0, CloseReason::Overflow));
+        log
+    };
+    log(&[]).assert_clean();
+    log(&[0]).assert_fault(&["C5: leaked after a logout"]);
+    let mut late = log(&[]);
+    let message = late.send();
+    late.take(0, message);
+    // It also says that no overflow can have ended the connection.
+    let faults = late.faults();
+    assert!(
+        faults.iter().any(|fault| fault.contains("C4: late after the end of its connection")),
+        "{faults:?}"
+    );
+}
+
+#[test]
+fn q2_c2_an_overflow_may_end_a_connection_while_it_comes_back() {
+    let receipt = Presented { room: ROOM, by_user: true, stamp_ms: 0 };
+    let mut log = Log::with_member();
+    log.call(Op::Drop { tab: 0 }, Answer::Matched(1));
+    let life = log.enter(Op::Return { tab: 0 }, 0, false, &[receipt], &[]);
+    let returned_ns = log.record.calls[0].last().expect("the return").returned_ns;
+    log.send_refused();
+    log.record.seen[0].closed.push((life, CloseReason::Overflow));
+    log.assert_fault(&["C2: not bound to room 0"]);
+    // The broadcast that closed it ran at the same time.
+    log.record.calls[0].last_mut().expect("the broadcast").called_ns = returned_ns;
+    log.assert_clean();
+}
+
+#[test]
+fn q2_c3_a_queue_that_an_overflow_closed_can_be_inherited() {
+    let mut log = Log::with_member();
+    let queued = log.send();
+    log.send_refused();
+    // The overflow has closed the queue, but not ended the connection: that comes while the call before this one returns.
+    log.call(Op::Leave { person: 0, room: ROOM }, Answer::Matched(0));
+    let next = log.enter(Op::Supersede { tab: 0 }, 0, true, &[], &[]);
+    log.take(next, queued);
+    log.record.seen[0].closed.push((next, CloseReason::Overflow));
+    log.assert_clean();
+}
+
+#[test]
+fn q2_c3_a_connection_that_an_overflow_ended_is_not_superseded() {
+    let mut log = Log::with_member();
+    log.send_refused();
+    log.accounts.refused = 1;
+    log.enter(Op::Supersede { tab: 0 }, 0, false, &[], &[]);
+    log.assert_fault(&["C3: a live connection was not superseded"]);
+    log.record.seen[0].closed.push((0, CloseReason::Overflow));
+    log.assert_clean();
 }
 
 #[test]
@@ -369,13 +490,22 @@ fn s1_s3_s4_c4_a_call_that_concerned_too_few_or_too_many_is_named() {
         Op::Join { person: 0, room: ROOM },
         Op::Leave { person: 0, room: ROOM },
         Op::Kick { person: 0, room: ROOM },
-        Op::Login { person: 0 },
         Op::Drop { tab: 0 },
     ] {
         let mut log = Log::with_member();
         log.call(op, Answer::Matched(2));
         log.assert_fault(&["concerned 2 connections instead of 1", op.kind()]);
     }
+    let mut log = Log::with_member();
+    log.call(Op::Login { person: 0 }, Answer::Identified([].into()));
+    log.assert_fault(&["login", "concerned 0 connections instead of 1"]);
+    let mut log = Log::with_member();
+    log.call(Op::Login { person: 0 }, Answer::Identified([1].into()));
+    let faults = log.faults();
+    assert!(
+        faults.len() == 2 && faults[0].contains("C4: found a connection that had ended: u0-tab1, login"),
+        "{faults:?}"
+    );
 }
 
 #[test]
