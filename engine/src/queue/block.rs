@@ -158,8 +158,7 @@ impl<P> Publication<P> {
         bound: &Bound,
         sleepers: &mut Places,
     ) -> Option<(usize, Pushed)> {
-        let mut place = places.start;
-        for Target { queue, auth } in &targets[places.clone()] {
+        for (place, Target { queue, auth }) in (places.start..).zip(&targets[places.clone()]) {
             match self.push_node(queue, place as u32, *auth, bound) {
                 Pushed::Sent => {}
                 Pushed::SentToSleeper => note(sleepers, place),
@@ -168,7 +167,6 @@ impl<P> Publication<P> {
                     return Some((place, refused));
                 }
             }
-            place += 1;
         }
         self.owned -= places.len() as u32;
         None

@@ -1,9 +1,9 @@
 //! The engine, its peers and the floor, side by side in one run.
 //!
-//! * [`peer`]: what every contestant can do; [`peers`]: the contestants.
-//! * [`world`]: one contestant with its crowd, and the work; [`two_threads`], [`parked`], [`churn`], [`memory`], [`by_user`]: work
+//! * `peer`: what every contestant can do; `peers`: the contestants.
+//! * `world`: one contestant with its crowd, and the work; `two_threads`, `parked`, `churn`, `memory`, `by_user`: work
 //!   that needs a file of its own.
-//! * [`turns`]: who works when, and rows from samples; [`plan`]: what is measured; [`table`]: rows as text.
+//! * `turns`: who works when, and rows from samples; `plan`: what is measured; `table`: rows as text.
 
 mod by_user;
 mod churn;

@@ -352,7 +352,8 @@ impl Plan {
             bytes::<RwLockCrossbeamChannel>(connections),
             bytes::<PapayaArcSwapSegQueue>(connections),
         ];
-        let of: [(&str, fn(&Bytes) -> f64); 3] = [
+        type Part = fn(&Bytes) -> f64;
+        let of: [(&str, Part); 3] = [
             ("memory-idle-connection", |bytes| bytes.idle_connection),
             ("memory-binding", |bytes| bytes.binding),
             ("memory-queued-event", |bytes| bytes.queued_event),
