@@ -106,7 +106,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 return (!changes.adds.is_empty() || !changes.drops.is_empty()).then_some(outcome);
             };
             for cid in &changes.drops {
-                if draft.unbind(*slot, cid) {
+                if draft.unbind(*slot, cid).is_some() {
                     draft.revoke(&instance, Some(cid));
                     outcome.dropped.push((channel.clone(), Cid::clone(cid)));
                 }
@@ -206,33 +206,38 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let mut member = None;
         let mut left = None;
         let mut stale = None;
-        let result = self.index.edit(channel, true, |cell, snapshot, draft| {
-            recorded.begin();
-            (member, left, stale) = (None, None, None);
-            let mut found = self.registry.live(client.instance());
-            let was_member = found.as_ref().is_some_and(|found| snapshot.members.get(found.slot).is_some());
-            if let Some(Match { slot, .. }) = found {
-                let leaving = was_member.then(|| Leaving::new(self, slot, cell));
-                // Recorded before the tenant is looked at (I3, I4).
-                if was_member || recorded.record(self, slot, cell) {
-                    found = self.registry.live(client.instance()).filter(|found| found.slot == slot);
-                } else {
-                    found = None;
+        let result = self.index.edit(
+            channel,
+            || true,
+            |cell, snapshot, draft| {
+                recorded.begin();
+                (member, left, stale) = (None, None, None);
+                let mut found = self.registry.live(client.instance());
+                let was_member =
+                    found.as_ref().is_some_and(|found| snapshot.members.get(found.slot).is_some());
+                if let Some(Match { slot, .. }) = found {
+                    let leaving = was_member.then(|| Leaving::new(self, slot, cell));
+                    // Recorded before the tenant is looked at (I3, I4).
+                    if was_member || recorded.record(self, slot, cell) {
+                        found = self.registry.live(client.instance()).filter(|found| found.slot == slot);
+                    } else {
+                        found = None;
+                    }
+                    left = leaving;
                 }
-                left = leaving;
-            }
-            if let Some(found) = &found {
-                let gone = draft.refresh(found.slot, found.tenant.auth);
-                stale = (!gone.is_empty()).then_some((found.slot, gone));
-            }
-            let result = f(&found, draft)?;
-            if let Some(found) = &found
-                && !draft.bounds(found.slot).is_empty()
-            {
-                member = Some(found.slot);
-            }
-            Some((result, Arc::clone(cell)))
-        });
+                if let Some(found) = &found {
+                    let gone = draft.refresh(found.slot, found.tenant.auth);
+                    stale = (!gone.is_empty()).then_some((found.slot, gone));
+                }
+                let result = f(&found, draft)?;
+                if let Some(found) = &found
+                    && !draft.bounds(found.slot).is_empty()
+                {
+                    member = Some(found.slot);
+                }
+                Some((result, Arc::clone(cell)))
+            },
+        );
         recorded.settle(self, |slot| result.is_some() && member == Some(slot));
         let (result, cell) = result?;
         if let Some(leaving) = left.filter(|_| member.is_none()) {

@@ -41,7 +41,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let mut recorded = Recorded::default();
         let mut granted: Vec<Granted> = Vec::new();
         // With nobody there, only revocations could be touched, and they would have a cell.
-        let create = !self.registry.candidates(identity).is_empty();
+        let create = || !self.registry.candidates(identity).is_empty();
         let stamp = self.index.edit(channel, create, |cell, snapshot, draft| {
             recorded.begin();
             granted.clear();
@@ -106,19 +106,26 @@ impl<P: Send + Sync + 'static> Engine<P> {
 
     /// Records the revocation of one cid, or of all, and drops what it covers, in one step. The caller has pinned the epoch.
     fn revoke(&self, identity: &Identity, channel: &Channel, cid: Option<&Cid>) -> Vec<Revoked> {
-        let edited = self.index.edit(channel, true, |cell, _, draft| {
-            draft.revoke(identity, cid);
-            let revoked = self.registry.resolve(identity).into_iter().map(|Match { slot, .. }| {
-                let leaving = Leaving::new(self, slot, cell);
-                let dropped = match cid {
-                    Some(cid) => draft.unbind(slot, cid).then(|| cid.clone()).into_iter().collect(),
-                    None => draft.unbind_all(slot),
-                };
-                let gone = !dropped.is_empty() && draft.bounds(slot).is_empty();
-                Revoked { slot, dropped, leaving: gone.then_some(leaving) }
-            });
-            Some((Arc::clone(cell), revoked.collect::<Vec<_>>()))
-        });
+        let edited = self.index.edit(
+            channel,
+            || true,
+            |cell, _, draft| {
+                draft.revoke(identity, cid);
+                let revoked = self.registry.resolve(identity).into_iter().map(|Match { slot, .. }| {
+                    let leaving = Leaving::new(self, slot, cell);
+                    let (dropped, left) = match cid {
+                        Some(cid) => {
+                            let left = draft.unbind(slot, cid);
+                            (left.map(|_| cid.clone()).into_iter().collect::<Vec<_>>(), left)
+                        }
+                        None => (draft.unbind_all(slot), Some(0)),
+                    };
+                    let gone = left == Some(0) && !dropped.is_empty();
+                    Revoked { slot, dropped, leaving: gone.then_some(leaving) }
+                });
+                Some((Arc::clone(cell), revoked.collect::<Vec<_>>()))
+            },
+        );
         let Some((cell, revoked)) = edited else { return Vec::new() };
         revoked
             .iter()

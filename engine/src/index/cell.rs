@@ -124,14 +124,14 @@ impl ChannelIndex {
     pub(crate) fn edit<R>(
         &self,
         channel: &Channel,
-        create: bool,
+        create: impl Fn() -> bool,
         mut f: impl FnMut(&Arc<Cell>, &Snapshot, &mut Draft) -> Option<R>,
     ) -> Option<R> {
         self.expire_some();
         loop {
             let cell = match self.cells.get(channel) {
                 Some(cell) => cell,
-                None if create => self.cells.get_or_insert_with(channel, || self.new_cell(channel)),
+                None if create() => self.cells.get_or_insert_with(channel, || self.new_cell(channel)),
                 None => return None,
             };
             match self.edit_cell(&cell, &mut f) {
@@ -177,7 +177,7 @@ impl ChannelIndex {
             draft.handles += 1;
             Some(Arc::clone(cell))
         };
-        self.edit(channel, true, hold).expect("an edit that makes the cell and does not decline")
+        self.edit(channel, || true, hold).expect("an edit that makes the cell and does not decline")
     }
 
     /// Undoes one [`ChannelIndex::hold`].

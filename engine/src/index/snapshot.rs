@@ -90,14 +90,14 @@ impl Draft {
         (true, by_user)
     }
 
-    /// Drops one binding; returns whether it was there.
-    pub(crate) fn unbind(&mut self, slot: u32, cid: &Cid) -> bool {
-        let Some((auth, bounds)) = self.members.get(slot) else { return false };
-        let Ok(at) = bounds.binary_search_by(|bound| bound.cid.cmp(cid)) else { return false };
+    /// Drops one binding; returns how many the slot has left, or `None` if it was not there.
+    pub(crate) fn unbind(&mut self, slot: u32, cid: &Cid) -> Option<usize> {
+        let (auth, bounds) = self.members.get(slot)?;
+        let at = bounds.binary_search_by(|bound| bound.cid.cmp(cid)).ok()?;
         let mut bounds = Bounds::from(bounds);
         bounds.remove(at);
         self.members = self.members.with(slot, auth, &bounds);
-        true
+        Some(bounds.len())
     }
 
     /// Drops all bindings of a slot and returns their cids.

@@ -115,6 +115,8 @@ impl<L: Leaf> Branch<L> {
 
     /// This branch with the child at `at` replaced.
     fn with_pieces(&self, at: usize, pieces: Pieces<L>) -> Pieces<L> {
+        let shrank =
+            pieces.iter().map(|(_, piece)| piece.width()).sum::<usize>() < self.children[at].1.width();
         // No more than there will be: one too many would go to the heap.
         let mut children: SmallVec<[(L::Key, Node<L>); FANOUT]> =
             SmallVec::with_capacity(self.children.len() + pieces.len() - 1);
@@ -123,7 +125,7 @@ impl<L: Leaf> Branch<L> {
         children.extend(self.children[at + 1..].iter().cloned());
         let split_off_at_end = at + 1 == self.children.len();
         // A node that shrank joins a neighbour if both fit into three quarters, so that neither splits again at once.
-        if children.len() <= self.children.len() {
+        if shrank {
             for left in [at.saturating_sub(1), at] {
                 if left + 1 < children.len() {
                     let (a, b) = (&children[left].1, &children[left + 1].1);
@@ -348,7 +350,13 @@ impl<E: Entry> Set<E> {
     }
 
     pub(crate) fn first(&self) -> Option<&E> {
-        self.iter().next()
+        let mut node = self.root.as_ref()?;
+        loop {
+            match node {
+                Node::Leaf(leaf) => return leaf.0.first(),
+                Node::Branch(branch) => node = &branch.children[0].1,
+            }
+        }
     }
 }
 

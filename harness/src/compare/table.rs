@@ -7,8 +7,11 @@ use crate::results::{Machine, Order, Results, Row};
 
 /// Writes all.
 pub(super) fn write(out: &mut impl Write, results: &Results) -> io::Result<()> {
-    let Machine { cpu, cores, kernel, compiler, commit, flags, .. } = &results.machine;
-    writeln!(out, "{cpu}, {cores} cores, {kernel}; {compiler}; commit {commit}, {flags}")?;
+    let Machine { cpu, cores, kernel, compiler, commit, flags, allocator, .. } = &results.machine;
+    writeln!(
+        out,
+        "{cpu}, {cores} cores, {kernel}; {compiler}; commit {commit}, {flags}, {allocator} allocator"
+    )?;
     for (name, about) in legend() {
         writeln!(out, "  {name:<28}{about}")?;
     }

@@ -122,7 +122,7 @@ fn capital(text: &str) -> String {
 /// What it ran on, beside what the results before ran on.
 pub(super) fn machine(results: &Results, before: Option<&Results>) -> Markup {
     let all: Vec<&Results> = before.into_iter().chain([results]).collect();
-    let facts: Vec<[(&str, String); 8]> = all.iter().map(|results| facts(results)).collect();
+    let facts: Vec<[(&str, String); 9]> = all.iter().map(|results| facts(results)).collect();
     let differ = |index: usize| facts.iter().any(|each| each[index].1 != facts[0][index].1);
     wide(
         "Machine and command",
@@ -147,13 +147,13 @@ pub(super) fn machine(results: &Results, before: Option<&Results>) -> Markup {
 /// Whether two were built alike and ran on machines that look alike.
 pub(super) fn alike(a: &Machine, b: &Machine) -> bool {
     let of = |machine: &Machine| {
-        let Machine { cpu, cores, platform, kernel, compiler, flags, .. } = machine.clone();
-        (cpu, cores, platform, kernel, compiler, flags)
+        let Machine { cpu, cores, platform, kernel, compiler, flags, allocator, .. } = machine.clone();
+        (cpu, cores, platform, kernel, compiler, flags, allocator)
     };
     of(a) == of(b)
 }
 
-fn facts(results: &Results) -> [(&'static str, String); 8] {
+fn facts(results: &Results) -> [(&'static str, String); 9] {
     let machine = &results.machine;
     let memory = match machine.memory_bytes {
         0 => String::new(),
@@ -166,6 +166,7 @@ fn facts(results: &Results) -> [(&'static str, String); 8] {
         ("Kernel", machine.kernel.clone()),
         ("Compiler", machine.compiler.clone()),
         ("Flags", machine.flags.clone()),
+        ("Allocator", machine.allocator.clone()),
         ("Commit", format!("{} (version {})", machine.commit, machine.version)),
         ("Begun", number::moment(machine.started_unix_seconds)),
         ("Command", format!("holocast {}", results.command)),

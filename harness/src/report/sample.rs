@@ -31,6 +31,7 @@ pub(super) fn results(slower: f64) -> Results {
             compiler: "rustc 1.95.0 (59807616e 2026-04-14)".to_owned(),
             commit: "14f302d".to_owned(),
             flags: "release, opt-level 3".to_owned(),
+            allocator: "system".to_owned(),
             version: "0.1.0".to_owned(),
             started_unix_seconds: 1_795_492_345,
         },

@@ -134,6 +134,7 @@ fn every_text_of_a_document_is_escaped() {
         compiler: text(),
         commit: text(),
         flags: text(),
+        allocator: text(),
         version: text(),
         ..results.machine
     };

@@ -7,6 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::allocation;
+
 /// A machine, a program, and a moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Machine {
@@ -26,6 +28,9 @@ pub struct Machine {
     pub commit: String,
     /// The profile and the flags of the build.
     pub flags: String,
+    /// The allocator that all contestants share.
+    #[serde(default)]
+    pub allocator: String,
     /// Version of the harness.
     pub version: String,
     /// When the measurement began, in seconds since 1970-01-01 UTC.
@@ -45,6 +50,7 @@ impl Machine {
             compiler: env!("HOLOCAST_COMPILER").to_owned(),
             commit: env!("HOLOCAST_COMMIT").to_owned(),
             flags: env!("HOLOCAST_FLAGS").to_owned(),
+            allocator: allocation::NAME.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_unix_seconds: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
