@@ -13,7 +13,7 @@ const SHOWN_BYTES: usize = 64;
 
 /// An immutable string that is cloned in O(1).
 ///
-/// Up to 23 bytes are held inline, longer strings are shared.
+/// Up to 23 bytes are held inline, longer strings are shared; those of the program itself are referred to.
 ///
 /// # Examples
 ///
@@ -28,6 +28,24 @@ const SHOWN_BYTES: usize = 64;
 pub struct Text(SmolStr);
 
 impl Text {
+    /// A string of the program's own, whatever its length, without a copy: for names that are used over and over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use holocast::{Realtime, Text, channel};
+    ///
+    /// const ADD: Text = Text::from_static("add");
+    ///
+    /// let realtime = Realtime::new();
+    /// realtime.broadcast_action(&channel!("news"), ADD, "hello")?;
+    /// # Ok::<(), holocast::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(SmolStr::new_static(text))
+    }
+
     /// The string itself.
     ///
     /// # Examples

@@ -1,12 +1,15 @@
 //! The engine.
 
-use holocast::{Channel, Client, Connection, Event, Identity, Realtime};
+use holocast::{Channel, Client, Connection, Event, Identity, Realtime, Text};
 
-use crate::compare::peer::{ACTION, CAPACITY, Peer, Receiver};
+use crate::compare::peer::{self, CAPACITY, Peer, Receiver};
 
 pub(in crate::compare) struct Holocast {
     pub(in crate::compare) realtime: Realtime<u64>,
 }
+
+/// The others carry a reference to it too.
+const ACTION: Text = Text::from_static(peer::ACTION);
 
 /// The cid of every binding.
 const CID: &str = "page";
