@@ -13,8 +13,9 @@ fn main() {
     println!("cargo:rustc-env=HOLOCAST_COMMIT={commit}");
     println!("cargo:rustc-env=HOLOCAST_FLAGS={}", format!("{profile} {flags}").trim());
     // Without git's files the commit is as unknown as without git.
-    println!("cargo:rerun-if-changed=../.git/HEAD");
-    println!("cargo:rerun-if-changed=../.git/index");
+    for file in ["index", "logs/HEAD"] {
+        println!("cargo:rerun-if-changed={}", told("git", &["rev-parse", "--git-path", file]));
+    }
     println!("cargo:rerun-if-changed=../engine/src");
     println!("cargo:rerun-if-changed=src");
 }
