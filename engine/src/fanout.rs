@@ -4,6 +4,7 @@
 //! when another push, take, park or close of the same queue succeeded. Under `Overflow::Close` the publisher also ends the
 //! connections whose queue was full, after the walk: a lock-free edit of each of their channels.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -83,6 +84,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let mut sleepers = Places::new();
         let mut reach = Reach::default();
         let mut ended: SmallVec<[SlotId; 4]> = SmallVec::new();
+        let mut panicked = None;
         let mut leaves = snapshot.members.leaves().peekable();
         let mut message = Some(message);
         while let Some(leaf) = leaves.next() {
@@ -119,13 +121,18 @@ impl<P: Send + Sync + 'static> Engine<P> {
             // All at once: what a wake touches is asked for before.
             let sleeper = |place: &u32| members[*place as usize].slot;
             sleepers.iter().for_each(|place| prefetch(self.registry.slot(sleeper(place))));
-            sleepers.drain(..).for_each(|place| self.wake(sleeper(&place)));
+            for place in sleepers.drain(..) {
+                // A waker is the host's own code. If one panics the others must be woken all the same: their queues say that it was done.
+                let woken = catch_unwind(AssertUnwindSafe(|| self.wake(sleeper(&place))));
+                panicked = panicked.or(woken.err());
+            }
             reach.reached += members.len() - publication.unsent();
         }
         for slot in ended {
             self.end(slot, None, CloseReason::Overflow);
         }
-        self.count(reach)
+        let reach = self.count(reach);
+        panicked.map_or(reach, |panic| resume_unwind(panic))
     }
 
     /// A queue was full: acts by the policy and says whether the message got in after all.

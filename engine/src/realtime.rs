@@ -281,6 +281,9 @@ impl<P: Send + Sync + 'static> Realtime<P> {
     /// [`Overflow::Close`](crate::Overflow::Close) it also ends the connections whose queue was full, as
     /// [`Realtime::disconnect`] does.
     ///
+    /// # Panics
+    /// If a receiver's waker panics: with its panic, after everybody else has got the action and was woken.
+    ///
     /// # Ordering
     /// Per receiver, in the order of this thread's broadcasts (rule B4).
     ///

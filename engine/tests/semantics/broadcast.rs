@@ -1,6 +1,9 @@
 //! Section 6 of the rules: broadcast.
 
-use std::sync::mpsc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -208,4 +211,42 @@ fn b6_after_unsubscribe_returned_no_later_broadcast_arrives() {
         let after = seen(&mut one);
         assert!(after.iter().all(|line| !line.contains(" add ")), "{name}: {after:?}");
     }
+}
+
+/// B3: a waker that panics takes nobody else's wake away; whoever slept is told, and the publisher gets the panic at the end.
+#[test]
+fn b3_a_waker_that_panics_leaves_no_other_receiver_asleep() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker of the host's");
+        }
+    }
+    #[derive(Default)]
+    struct Counts(AtomicUsize);
+    impl Wake for Counts {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    let realtime = engine();
+    let counts = Arc::new(Counts::default());
+    let wakers = [Waker::from(Arc::new(Panics)), Waker::from(Arc::clone(&counts))];
+    // More than one leaf of members; every third has the bad waker.
+    let mut tabs: Vec<_> = (0..150).map(|n| connect(&realtime, &tab_of(&format!("i{n:03}"), 7))).collect();
+    subscribe(&realtime, &Identity::user(7), &room(), "page");
+    for (n, tab) in tabs.iter_mut().enumerate() {
+        let _ = seen(tab);
+        assert!(tab.poll_recv(&mut Context::from_waker(&wakers[usize::from(n % 3 > 0)])).is_pending());
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| broadcast(&realtime, &room(), 1))).is_err());
+    assert_eq!(counts.0.load(Ordering::Relaxed), 100);
+    for tab in &mut tabs {
+        assert!(matches!(
+            tab.poll_recv(&mut Context::from_waker(Waker::noop())),
+            Poll::Ready(Some(Event::Broadcast(_)))
+        ));
+    }
+    assert_balanced(&realtime);
 }
