@@ -88,7 +88,7 @@ fn ratios(out: &mut String, measured: &[(Variant, Run)]) -> std::fmt::Result {
             writeln!(
                 out,
                 "{}: with {} % of the receivers stalled the others' p99 is {} instead of {}: {:.2} times as long (medians of {} turns).",
-                variant.workload,
+                title(variant),
                 stalled(variant),
                 time(with),
                 time(without),
