@@ -8,7 +8,7 @@ use crate::engine::{Engine, Leaving, Recorded};
 use crate::error::Error;
 use crate::event::Key;
 use crate::identity::{Client, Identity};
-use crate::index::{Cell, Draft, Snapshot};
+use crate::index::{Cell, Draft, Snapshot, always};
 use crate::receipt::Receipt;
 use crate::registry::Match;
 use crate::sync::epoch;
@@ -206,38 +206,33 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let mut member = None;
         let mut left = None;
         let mut stale = None;
-        let result = self.index.edit(
-            channel,
-            || true,
-            |cell, snapshot, draft| {
-                recorded.begin();
-                (member, left, stale) = (None, None, None);
-                let mut found = self.registry.live(client.instance());
-                let was_member =
-                    found.as_ref().is_some_and(|found| snapshot.members.get(found.slot).is_some());
-                if let Some(Match { slot, .. }) = found {
-                    let leaving = was_member.then(|| Leaving::new(self, slot, cell));
-                    // Recorded before the tenant is looked at (I3, I4).
-                    if was_member || recorded.record(self, slot, cell) {
-                        found = self.registry.live(client.instance()).filter(|found| found.slot == slot);
-                    } else {
-                        found = None;
-                    }
-                    left = leaving;
+        let result = self.index.edit(channel, always, |cell, snapshot, draft| {
+            recorded.begin();
+            (member, left, stale) = (None, None, None);
+            let mut found = self.registry.live(client.instance());
+            let was_member = found.as_ref().is_some_and(|found| snapshot.members.get(found.slot).is_some());
+            if let Some(Match { slot, .. }) = found {
+                let leaving = was_member.then(|| Leaving::new(self, slot, cell));
+                // Recorded before the tenant is looked at (I3, I4).
+                if was_member || recorded.record(self, slot, cell) {
+                    found = self.registry.live(client.instance()).filter(|found| found.slot == slot);
+                } else {
+                    found = None;
                 }
-                if let Some(found) = &found {
-                    let gone = draft.refresh(found.slot, found.tenant.auth);
-                    stale = (!gone.is_empty()).then_some((found.slot, gone));
-                }
-                let result = f(&found, draft)?;
-                if let Some(found) = &found
-                    && !draft.bounds(found.slot).is_empty()
-                {
-                    member = Some(found.slot);
-                }
-                Some((result, Arc::clone(cell)))
-            },
-        );
+                left = leaving;
+            }
+            if let Some(found) = &found {
+                let gone = draft.refresh(found.slot, found.tenant.auth);
+                stale = (!gone.is_empty()).then_some((found.slot, gone));
+            }
+            let result = f(&found, draft)?;
+            if let Some(found) = &found
+                && !draft.bounds(found.slot).is_empty()
+            {
+                member = Some(found.slot);
+            }
+            Some((result, Arc::clone(cell)))
+        });
         recorded.settle(self, |slot| result.is_some() && member == Some(slot));
         let (result, cell) = result?;
         if let Some(leaving) = left.filter(|_| member.is_none()) {

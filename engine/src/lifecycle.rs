@@ -11,7 +11,7 @@ use crate::engine::{Engine, Leaving, Recorded};
 use crate::error::Error;
 use crate::event::{CloseReason, Key};
 use crate::identity::{Client, Identity};
-use crate::index::{Cell, Snapshot};
+use crate::index::{Cell, Snapshot, always};
 use crate::queue::{Control, Parker};
 use crate::receipt::Receipt;
 use crate::registry::{MAX_SLOTS, SlotId, State, Tenant};
@@ -176,29 +176,25 @@ impl<P: Send + Sync + 'static> Engine<P> {
             names.into_iter()
         };
         let mut recorded = Recorded::default();
-        let fresh = self.index.edit(
-            channel,
-            || true,
-            |cell, snapshot, draft| {
-                recorded.begin();
-                // The check and the restore are one change of the snapshot: no revocation falls between them (C2).
-                if self.index.receipt_expired(receipt.stamp())
-                    || draft.revocations.covers(names(), cid, receipt.stamp())
-                {
-                    return None;
-                }
-                if snapshot.members.get(slot).is_none() && !recorded.record(self, slot, cell) {
-                    return None;
-                }
-                let now = self.registry.tenant(slot);
-                if !now.is_live() || now.auth != tenant.auth {
-                    return None;
-                }
-                draft.refresh(slot, tenant.auth);
-                let (_, by_user) = draft.bind(slot, tenant.auth, cid, receipt.user().is_some());
-                Some(self.receipt(&now.client, channel, cid, by_user, draft.stamp))
-            },
-        );
+        let fresh = self.index.edit(channel, always, |cell, snapshot, draft| {
+            recorded.begin();
+            // The check and the restore are one change of the snapshot: no revocation falls between them (C2).
+            if self.index.receipt_expired(receipt.stamp())
+                || draft.revocations.covers(names(), cid, receipt.stamp())
+            {
+                return None;
+            }
+            if snapshot.members.get(slot).is_none() && !recorded.record(self, slot, cell) {
+                return None;
+            }
+            let now = self.registry.tenant(slot);
+            if !now.is_live() || now.auth != tenant.auth {
+                return None;
+            }
+            draft.refresh(slot, tenant.auth);
+            let (_, by_user) = draft.bind(slot, tenant.auth, cid, receipt.user().is_some());
+            Some(self.receipt(&now.client, channel, cid, by_user, draft.stamp))
+        });
         recorded.settle(self, |_| fresh.is_some());
         fresh
     }

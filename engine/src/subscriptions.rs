@@ -7,6 +7,7 @@ use crate::channel::Channel;
 use crate::engine::{Engine, Leaving, Recorded};
 use crate::error::Error;
 use crate::identity::Identity;
+use crate::index::always;
 use crate::queue::Control;
 use crate::registry::{Match, SlotId};
 use crate::sync::epoch;
@@ -106,26 +107,22 @@ impl<P: Send + Sync + 'static> Engine<P> {
 
     /// Records the revocation of one cid, or of all, and drops what it covers, in one step. The caller has pinned the epoch.
     fn revoke(&self, identity: &Identity, channel: &Channel, cid: Option<&Cid>) -> Vec<Revoked> {
-        let edited = self.index.edit(
-            channel,
-            || true,
-            |cell, _, draft| {
-                draft.revoke(identity, cid);
-                let revoked = self.registry.resolve(identity).into_iter().map(|Match { slot, .. }| {
-                    let leaving = Leaving::new(self, slot, cell);
-                    let (dropped, left) = match cid {
-                        Some(cid) => {
-                            let left = draft.unbind(slot, cid);
-                            (left.map(|_| cid.clone()).into_iter().collect::<Vec<_>>(), left)
-                        }
-                        None => (draft.unbind_all(slot), Some(0)),
-                    };
-                    let gone = left == Some(0) && !dropped.is_empty();
-                    Revoked { slot, dropped, leaving: gone.then_some(leaving) }
-                });
-                Some((Arc::clone(cell), revoked.collect::<Vec<_>>()))
-            },
-        );
+        let edited = self.index.edit(channel, always, |cell, _, draft| {
+            draft.revoke(identity, cid);
+            let revoked = self.registry.resolve(identity).into_iter().map(|Match { slot, .. }| {
+                let leaving = Leaving::new(self, slot, cell);
+                let (dropped, left) = match cid {
+                    Some(cid) => {
+                        let left = draft.unbind(slot, cid);
+                        (left.map(|_| cid.clone()).into_iter().collect::<Vec<_>>(), left)
+                    }
+                    None => (draft.unbind_all(slot), Some(0)),
+                };
+                let gone = left == Some(0) && !dropped.is_empty();
+                Revoked { slot, dropped, leaving: gone.then_some(leaving) }
+            });
+            Some((Arc::clone(cell), revoked.collect::<Vec<_>>()))
+        });
         let Some((cell, revoked)) = edited else { return Vec::new() };
         revoked
             .iter()

@@ -25,6 +25,11 @@ const DUE_EXPIRED: usize = 64;
 /// As many at a time, in a sweep.
 const SWEEP_EXPIRED: usize = 1024;
 
+/// Makes a channel's cell whoever matches ([`ChannelIndex::edit`]).
+pub(crate) fn always() -> bool {
+    true
+}
+
 /// The caller's idea of the time, in milliseconds since the Unix epoch.
 #[derive(Clone)]
 pub(crate) struct Clock(pub(crate) Arc<dyn Fn() -> u64 + Send + Sync>);
@@ -117,8 +122,8 @@ impl ChannelIndex {
     }
 
     /// Changes a channel: `f` is shown the current snapshot and drafts the next, again whenever another change came first. It
-    /// returns `None` to leave the channel as it is. A channel without a cell gets one only if `create`; otherwise the result is
-    /// `None`.
+    /// returns `None` to leave the channel as it is. A channel without a cell gets one only if `create` says so; otherwise the
+    /// result is `None`.
     ///
     /// Lock-free: a retry means that another change to the same channel succeeded.
     pub(crate) fn edit<R>(
@@ -177,7 +182,7 @@ impl ChannelIndex {
             draft.handles += 1;
             Some(Arc::clone(cell))
         };
-        self.edit(channel, || true, hold).expect("an edit that makes the cell and does not decline")
+        self.edit(channel, always, hold).expect("an edit that makes the cell and does not decline")
     }
 
     /// Undoes one [`ChannelIndex::hold`].

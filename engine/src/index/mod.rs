@@ -10,7 +10,7 @@ mod revocation;
 mod snapshot;
 mod tree;
 
-pub(crate) use cell::{Cell, ChannelIndex, Clock};
+pub(crate) use cell::{Cell, ChannelIndex, Clock, always};
 pub(crate) use member::{Bound, Member, MemberLeaf};
 pub(crate) use snapshot::{Draft, Snapshot};
 pub(crate) use tree::{Entry, Leaf, Set};
