@@ -250,3 +250,27 @@ fn b3_a_waker_that_panics_leaves_no_other_receiver_asleep() {
     }
     assert_balanced(&realtime);
 }
+
+/// B2: among members of several leaves, at their edges, next to each other, and beside identities that are no members.
+#[test]
+fn b2_whoever_is_excluded_among_many_is_left_out_and_nobody_else() {
+    const MEMBERS: usize = 200;
+    let realtime = engine();
+    let name = |n: usize| format!("i{n:03}");
+    let mut tabs: Vec<_> = (0..MEMBERS + 5).map(|n| connect(&realtime, &tab(&name(n)))).collect();
+    for n in (0..MEMBERS).filter(|n| n % 50 != 7) {
+        subscribe(&realtime, &Identity::instance(name(n)), &room(), "page");
+    }
+    tabs.iter_mut().for_each(|tab| drop(seen(tab)));
+    for excluded in
+        [vec![0], vec![0, 1, 2, 63, 64, 65, 127, 128, 199], vec![57, 58, 107, 202], (60..190).collect()]
+    {
+        let identities: Vec<_> = excluded.iter().rev().map(|n| Identity::instance(name(*n))).collect();
+        let reach =
+            realtime.broadcast_action_except(&identities, &room(), "add", 1).expect("names are short");
+        let heard: Vec<usize> = (0..tabs.len()).filter(|n| !seen(&mut tabs[*n]).is_empty()).collect();
+        let due: Vec<usize> = (0..MEMBERS).filter(|n| n % 50 != 7 && !excluded.contains(n)).collect();
+        assert_eq!((&heard, reach.reached), (&due, due.len()));
+    }
+    assert_balanced(&realtime);
+}
