@@ -8,6 +8,7 @@ use crate::config::{Limits, Overflow};
 use crate::engine::{Engine, Weigher};
 use crate::error::ConfigError;
 use crate::index::{ChannelIndex, Clock};
+use crate::lane::Lanes;
 use crate::queue::MAX_MESSAGES;
 use crate::realtime::Realtime;
 use crate::registry::Registry;
@@ -36,6 +37,7 @@ const MAX_RECEIPT_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 *
 /// ```
 pub struct Builder<P> {
     capacity: usize,
+    lane_capacity: usize,
     overflow: Overflow,
     weigher: Option<(u64, Weigher<P>)>,
     limits: Limits,
@@ -66,6 +68,7 @@ impl<P: Send + Sync + 'static> Builder<P> {
     pub(crate) fn new() -> Self {
         Self {
             capacity: 1024,
+            lane_capacity: 1024,
             overflow: Overflow::default(),
             weigher: None,
             limits: Limits::default(),
@@ -84,7 +87,16 @@ impl<P: Send + Sync + 'static> Builder<P> {
         self
     }
 
-    /// What happens when a queue is full (rule Q2).
+    /// How many broadcasts a [`Lane`](crate::Lane) holds at most, whatever the number of their receivers: 1 to 32,767, by default 1,024.
+    /// Control events don't count, and weights don't either.
+    #[must_use]
+    pub fn lane_capacity(mut self, broadcasts: usize) -> Self {
+        self.lane_capacity = broadcasts;
+        self
+    }
+
+    /// What happens when a queue is full (rule Q2). A full [`Lane`](crate::Lane) refuses the new broadcast under
+    /// [`Overflow::DropNewest`] and is reset under the others: it ends no connection.
     #[must_use]
     pub fn overflow(mut self, policy: Overflow) -> Self {
         self.overflow = policy;
@@ -144,8 +156,10 @@ impl<P: Send + Sync + 'static> Builder<P> {
     /// # Errors
     /// A setting out of its range.
     pub fn build(self) -> Result<Realtime<P>, ConfigError> {
-        if !(1..=MAX_MESSAGES).contains(&self.capacity) {
-            return Err(ConfigError::QueueCapacity { messages: self.capacity, maximum: MAX_MESSAGES });
+        for messages in [self.capacity, self.lane_capacity] {
+            if !(1..=MAX_MESSAGES).contains(&messages) {
+                return Err(ConfigError::QueueCapacity { messages, maximum: MAX_MESSAGES });
+            }
         }
         if matches!(self.weigher, Some((0, _))) {
             return Err(ConfigError::QueueBytes);
@@ -160,9 +174,11 @@ impl<P: Send + Sync + 'static> Builder<P> {
             registry: Registry::new(self.connections),
             index: ChannelIndex::new(self.channels, self.clock, self.lifetime.as_millis() as u64),
             counters: Counters::new(),
+            lanes: Lanes::new(),
             limits: self.limits,
             overflow: self.overflow,
             capacity: self.capacity as u32,
+            lane_capacity: self.lane_capacity as u32,
             // A bound of `u64::MAX` means that nothing is weighed.
             weigher: self.weigher.map(|(bound, weigh)| (bound.min(u64::MAX - 1), weigh)),
             keys: Swap::new(Arc::new(KeyRing::new(self.keys))),

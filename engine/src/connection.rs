@@ -11,11 +11,11 @@ use crate::engine::Engine;
 use crate::event::{CloseReason, Event};
 use crate::queue::{Control, Glance, Parked, Parker, Taken};
 use crate::registry::{Place, SlotId, State, Tenant};
-use crate::sync::spin;
+use crate::sync::{epoch, spin};
 use crate::text::Text;
 
 /// How often a receiver looks again when another consumer is inside the queue for a few instructions.
-const PATIENCE: usize = if cfg!(holocast_loom) { 1 } else { 64 };
+pub(crate) const PATIENCE: usize = if cfg!(holocast_loom) { 1 } else { 64 };
 
 /// The only consumer of a connection's events.
 ///
@@ -130,6 +130,12 @@ impl<P: Send + Sync + 'static> Connection<P> {
         &self.instance
     }
 
+    /// Ends the connection, unless it was superseded or has ended: whether it did.
+    pub(crate) fn end(self) -> bool {
+        let _pin = epoch::pin();
+        self.engine.end(self.place.id(), Some(self.generation), CloseReason::Disconnected)
+    }
+
     #[cfg(all(test, not(holocast_loom)))]
     pub(crate) fn slot(&self) -> SlotId {
         self.place.id()
@@ -177,7 +183,8 @@ impl<P: Send + Sync + 'static> Connection<P> {
             Taken::Control(Control::Subscribed { receipt, .. }) => Event::Subscribed(receipt),
             Taken::Control(Control::Unsubscribed(keys)) => Event::Unsubscribed(keys),
             Taken::Lagged(messages) => Event::Lagged(messages),
-            Taken::Empty => return Ok(Err(TryRecvError::Empty)),
+            // Entries go to lanes only.
+            Taken::Empty | Taken::Entry(_) => return Ok(Err(TryRecvError::Empty)),
             Taken::Busy => return Err(Busy),
             Taken::Superseded => self.finish(CloseReason::Superseded),
             Taken::Closed => {
@@ -269,17 +276,28 @@ impl<P: Send + Sync + 'static> Connection<P> {
             Err(TryRecvError::Closed) => return Err(RecvTimeoutError::Closed),
             Err(TryRecvError::Empty) => {}
         }
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        let mut context = Context::from_waker(&waker);
-        loop {
-            if let Poll::Ready(event) = self.poll_recv(&mut context) {
-                return event.ok_or(RecvTimeoutError::Closed);
-            }
-            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                Some(Duration::ZERO) => return Err(RecvTimeoutError::Timeout),
-                Some(left) => std::thread::park_timeout(left),
-                None => std::thread::park(),
-            }
+        match block_until(deadline, |context| self.poll_recv(context)) {
+            Some(event) => event.ok_or(RecvTimeoutError::Closed),
+            None => Err(RecvTimeoutError::Timeout),
+        }
+    }
+}
+
+/// Blocks the thread until `poll` is ready, at most until the deadline; `None`: it was not ready in time.
+pub(crate) fn block_until<T>(
+    deadline: Option<Instant>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Option<T> {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(value) = poll(&mut context) {
+            return Some(value);
+        }
+        match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+            Some(Duration::ZERO) => return None,
+            Some(left) => std::thread::park_timeout(left),
+            None => std::thread::park(),
         }
     }
 }
@@ -288,7 +306,7 @@ impl<P: Send + Sync + 'static> Connection<P> {
 struct Busy;
 
 /// Has the task polled again after another consumer's few instructions. False: look again at once.
-fn come_back(context: &Context<'_>) -> bool {
+pub(crate) fn come_back(context: &Context<'_>) -> bool {
     spin();
     // loom follows a loop that yields, but not a task that wakes itself.
     if cfg!(holocast_loom) {

@@ -105,15 +105,16 @@ impl<P: Send + Sync + 'static> Engine<P> {
                     .collect();
                 return (!changes.adds.is_empty() || !changes.drops.is_empty()).then_some(outcome);
             };
+            let seat = self.registry.seat(*slot);
             for cid in &changes.drops {
-                if draft.unbind(*slot, cid).is_some() {
+                if draft.unbind(seat, cid).is_some() {
                     draft.revoke(&instance, Some(cid));
                     outcome.dropped.push((channel.clone(), Cid::clone(cid)));
                 }
             }
             let by_user = tenant.client.user().is_some();
             for cid in &changes.adds {
-                if draft.bind(*slot, tenant.auth, cid, by_user).0 {
+                if draft.bind(seat, tenant.auth, cid, by_user).0 {
                     outcome.receipts.push(self.receipt(&tenant.client, channel, cid, by_user, draft.stamp));
                 }
             }
@@ -154,9 +155,10 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 let now = found.as_ref().map_or(client, |found| &found.tenant.client);
                 let by_user = now.user().is_some();
                 if let Some(Match { slot, tenant }) = found {
-                    draft.unbind_all(*slot);
+                    let seat = self.registry.seat(*slot);
+                    draft.unbind_all(seat);
                     for cid in cids {
-                        draft.bind(*slot, tenant.auth, cid, by_user);
+                        draft.bind(seat, tenant.auth, cid, by_user);
                     }
                 }
                 let is_claimed = |cid: &Cid| {
@@ -184,9 +186,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
     /// Drops all bindings of a connection on one channel, if it still is the one that was found.
     fn leave_channel(&self, found: &Match, cell: &Arc<Cell>) {
         let edited = self.index.edit_cell(cell, |cell, snapshot: &Snapshot, draft| {
-            let leaving = Leaving::new(self, found.slot, cell);
-            snapshot.members.get(found.slot)?;
-            draft.unbind_all(found.slot);
+            let (leaving, seat) = (Leaving::new(self, found.slot, cell), self.registry.seat(found.slot));
+            snapshot.get(seat)?;
+            draft.unbind_all(seat);
             Some(leaving)
         });
         if let Ok(Some(leaving)) = edited {
@@ -210,7 +212,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
             recorded.begin();
             (member, left, stale) = (None, None, None);
             let mut found = self.registry.live(client.instance());
-            let was_member = found.as_ref().is_some_and(|found| snapshot.members.get(found.slot).is_some());
+            let was_member =
+                found.as_ref().is_some_and(|found| snapshot.is_member(self.registry.seat(found.slot)));
             if let Some(Match { slot, .. }) = found {
                 let leaving = was_member.then(|| Leaving::new(self, slot, cell));
                 // Recorded before the tenant is looked at (I3, I4).
@@ -222,12 +225,12 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 left = leaving;
             }
             if let Some(found) = &found {
-                let gone = draft.refresh(found.slot, found.tenant.auth);
+                let gone = draft.refresh(self.registry.seat(found.slot), found.tenant.auth);
                 stale = (!gone.is_empty()).then_some((found.slot, gone));
             }
             let result = f(&found, draft)?;
             if let Some(found) = &found
-                && !draft.bounds(found.slot).is_empty()
+                && !draft.bounds(self.registry.seat(found.slot)).is_empty()
             {
                 member = Some(found.slot);
             }

@@ -11,8 +11,9 @@ use crate::config::{Limits, Overflow};
 use crate::error::Error;
 use crate::event::Key;
 use crate::identity::{Client, Identity};
-use crate::index::{Cell, ChannelIndex};
-use crate::queue::{Control, Pushed};
+use crate::index::{Cell, ChannelIndex, OWN_QUEUE};
+use crate::lane::Lanes;
+use crate::queue::{Bound, Control, Entry, Pushed};
 use crate::registry::{Registry, SlotId, Ticket, Tickets};
 use crate::stats::Counters;
 use crate::sync::Swap;
@@ -27,10 +28,13 @@ pub(crate) struct Engine<P> {
     pub(crate) registry: Registry<P>,
     pub(crate) index: ChannelIndex,
     pub(crate) counters: Counters,
+    pub(crate) lanes: Lanes<P>,
     pub(crate) limits: Limits,
     pub(crate) overflow: Overflow,
     /// Messages that a queue holds at most.
     pub(crate) capacity: u32,
+    /// Broadcasts that a lane holds at most.
+    pub(crate) lane_capacity: u32,
     /// What a queue's messages weigh together at most, and how they are weighed.
     pub(crate) weigher: Option<(u64, Weigher<P>)>,
     pub(crate) keys: Swap<KeyRing>,
@@ -64,11 +68,31 @@ impl<P: Send + Sync + 'static> Engine<P> {
         Ok(client.check(&self.limits)?)
     }
 
-    /// Queues a control event and wakes its receiver.
+    /// Queues a control event and wakes its receiver. The caller has pinned the epoch.
     pub(crate) fn tell(&self, slot: SlotId, event: Control) {
+        let home = self.registry.slot(slot).home();
+        if home == OWN_QUEUE {
+            self.tell_own_queue(slot, event);
+        } else {
+            // On the way of its broadcasts, to stay in their order.
+            let born = self.registry.slot(slot).peek_tenant().born;
+            self.lanes.read(home, |lane| self.post(lane, Entry::Control { slot, born, event }));
+        }
+    }
+
+    pub(crate) fn tell_own_queue(&self, slot: SlotId, event: Control) {
         if self.registry.slots.queue(slot).push_control(event) == Pushed::SentToSleeper {
             self.wake(slot);
         }
+    }
+
+    /// How much a queue may hold beside a message of this weight.
+    pub(crate) fn bound(&self, weight: u64) -> Bound {
+        let (bytes, weight) = match &self.weigher {
+            Some((bytes, _)) => (*bytes, weight),
+            None => (u64::MAX, 0),
+        };
+        Bound { messages: self.capacity, bytes, weight }
     }
 
     /// Wakes the receiver that holds the lease now.

@@ -74,17 +74,16 @@ impl<P: Send + Sync + 'static> Engine<P> {
         if !excluded.is_empty() {
             skip = Skip::new(excluded.iter().flat_map(|identity| self.registry.excluded(identity)));
         }
-        let (bytes, weight) = match &self.weigher {
-            Some((bytes, _)) => (*bytes, message.weight),
-            None => (u64::MAX, 0),
-        };
-        let bound = Bound { messages: self.capacity, bytes, weight };
+        let bound = self.bound(message.weight);
         let slots = &*self.registry.slots;
         let mut targets: SmallVec<[Target<'_, P>; LEAF]> = SmallVec::new();
         let mut sleepers = Places::new();
         let mut reach = Reach::default();
         let mut ended: SmallVec<[SlotId; 4]> = SmallVec::new();
         let mut panicked = None;
+        if !snapshot.lanes.is_empty() {
+            panicked = self.fan_out_to_lanes(&snapshot.lanes, &skip.slots, &message, &mut reach);
+        }
         let mut leaves = snapshot.members.leaves().peekable();
         let mut message = Some(message);
         while let Some(leaf) = leaves.next() {
@@ -137,7 +136,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
 
     /// A queue was full: acts by the policy and says whether the message got in after all.
     #[cold]
-    fn overflow(
+    pub(crate) fn overflow(
         &self,
         publication: &mut Publication<P>,
         slot: SlotId,

@@ -51,7 +51,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let mut bindings = Vec::new();
         for cell in self.registry.slot(found.slot).joined.visit() {
             let snapshot = cell.snapshot();
-            let Some((auth, bounds)) = snapshot.members.get(found.slot) else { continue };
+            let Some((auth, bounds)) = snapshot.get(self.registry.seat(found.slot)) else { continue };
             // Stale ones are dropped already, as far as anybody can tell (rule C5).
             let in_force = bounds.iter().filter(|bound| !bound.by_user || auth == found.tenant.auth);
             bindings.extend(in_force.map(|bound| Binding {
@@ -87,8 +87,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
         };
         let members = self.index.read(channel, |cell| {
             let snapshot = cell.snapshot();
-            let leaves = snapshot.members.leaves();
-            leaves
+            snapshot
+                .leaves()
                 .flat_map(|leaf| {
                     leaf.members().iter().enumerate().map(move |(place, m)| (m, leaf.cids(place)))
                 })
@@ -110,9 +110,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
         self.index.for_each(|cell| {
             let snapshot = cell.snapshot();
             stats.channels += u64::from(!snapshot.is_held_only());
-            stats.members += snapshot.members.len() as u64;
             stats.revocations += snapshot.revocations.len() as u64;
-            for leaf in snapshot.members.leaves() {
+            for leaf in snapshot.leaves() {
+                stats.members += leaf.len() as u64;
                 stats.bindings += (0..leaf.len()).map(|place| leaf.cids(place).len() as u64).sum::<u64>();
             }
         });
@@ -125,6 +125,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             stats.queued += queue.queued();
             stats.released += slot.tally.released.load(Ordering::Relaxed);
         });
+        self.lanes.add_to(&mut stats);
         stats
     }
 
@@ -133,7 +134,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let Some(found) = self.registry.live(instance) else { return Vec::new() };
         let cids = self.index.read(channel, |cell: &Arc<crate::index::Cell>| {
             let snapshot = cell.snapshot();
-            let (auth, bounds) = snapshot.members.get(found.slot)?;
+            let (auth, bounds) = snapshot.get(self.registry.seat(found.slot))?;
             let in_force = bounds.iter().filter(|bound| !bound.by_user || auth == found.tenant.auth);
             Some(in_force.map(|bound| bound.cid.clone()).collect())
         });

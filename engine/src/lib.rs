@@ -19,6 +19,7 @@ mod index;
 mod inspect;
 #[cfg(feature = "serde")]
 mod json;
+mod lane;
 mod lifecycle;
 #[cfg(all(test, holocast_loom))]
 mod loom_tests;
@@ -44,6 +45,7 @@ pub use handler::{Committed, Handler};
 pub use hot::HotChannel;
 pub use identity::{Client, Identity};
 pub use inspect::{Binding, Member};
+pub use lane::{Batch, Lane, LaneConnected, LaneEvent, LaneKey, Receivers};
 pub use lifecycle::Connected;
 pub use queue::{Cids, Delivery};
 pub use realtime::Realtime;

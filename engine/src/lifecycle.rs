@@ -11,10 +11,11 @@ use crate::engine::{Engine, Leaving, Recorded};
 use crate::error::Error;
 use crate::event::{CloseReason, Key};
 use crate::identity::{Client, Identity};
-use crate::index::{Cell, Snapshot, always};
+use crate::index::{Cell, OWN_QUEUE, Snapshot, always};
+use crate::lane::LaneCore;
 use crate::queue::{Control, Parker};
 use crate::receipt::Receipt;
-use crate::registry::{MAX_SLOTS, SlotId, State, Tenant};
+use crate::registry::{MAX_SLOTS, Shut, SlotId, State, Tenant};
 use crate::sync::epoch;
 use crate::text::Cid;
 
@@ -38,12 +39,32 @@ pub struct Connected<P: Send + Sync + 'static> {
     pub superseded: bool,
 }
 
+/// A connection that was made, or taken over, before it has a receiving half.
+pub(crate) struct Attached {
+    pub(crate) slot: SlotId,
+    pub(crate) tenant: Arc<Tenant>,
+    pub(crate) receipts: Vec<Receipt>,
+    pub(crate) superseded: bool,
+}
+
 impl<P: Send + Sync + 'static> Engine<P> {
     pub(crate) fn connect(
         self: &Arc<Self>,
         client: &Client,
         receipts: &[Receipt],
     ) -> Result<Connected<P>, Error> {
+        let Attached { slot, tenant, receipts, superseded } = self.attach(client, receipts, None)?;
+        let connection = Connection::new(Arc::clone(self), slot, &tenant, !superseded);
+        Ok(Connected { connection, receipts, superseded })
+    }
+
+    /// Makes a connection for the client, or takes its place in the one that it has. A new one is at home on the lane, if one is given.
+    pub(crate) fn attach(
+        &self,
+        client: &Client,
+        receipts: &[Receipt],
+        lane: Option<(&LaneCore<P>, u64)>,
+    ) -> Result<Attached, Error> {
         self.check_client(client)?;
         let _pin = epoch::pin();
         loop {
@@ -54,50 +75,63 @@ impl<P: Send + Sync + 'static> Engine<P> {
                         // Its end is on the way; the name is free as soon as its queue accepts nothing more (as in `end`).
                         self.registry.slots.queue(slot).close();
                         self.registry.leave(client.instance(), slot);
-                    } else if let Some(connected) = self.supersede(client, slot, &tenant) {
-                        return Ok(connected);
+                    } else if let Some(attached) = self.supersede(client, slot, &tenant) {
+                        return Ok(attached);
                     }
                 }
                 None => {
-                    let Some((slot, tenant)) = self.move_in(client)? else { continue };
+                    let Some((slot, tenant)) = self.move_in(client, lane)? else { continue };
                     let mut fresh = self.restore(slot, &tenant, receipts);
                     fresh.sort_by(|a, b| (a.channel(), a.cid()).cmp(&(b.channel(), b.cid())));
-                    let connection = Connection::new(Arc::clone(self), slot, &tenant, true);
-                    return Ok(Connected { connection, receipts: fresh, superseded: false });
+                    return Ok(Attached { slot, tenant, receipts: fresh, superseded: false });
                 }
             }
         }
     }
 
     /// A slot of its own for a client; `None` if another connection of the instance was faster.
-    fn move_in(self: &Arc<Self>, client: &Client) -> Result<Option<(SlotId, Arc<Tenant>)>, Error> {
+    fn move_in(
+        &self,
+        client: &Client,
+        lane: Option<(&LaneCore<P>, u64)>,
+    ) -> Result<Option<(SlotId, Arc<Tenant>)>, Error> {
         let slots = &self.registry.slots;
         let slot = slots.allocate().ok_or(Error::TooManyConnections { limit: MAX_SLOTS })?;
         let (place, queue) = (slots.slot(slot), slots.queue(slot));
-        place.prepare();
+        place.prepare(lane.map_or(OWN_QUEUE, |(lane, _)| lane.id()));
         queue.open();
         let last = place.tenant();
+        let auth = last.auth + 1;
         let tenant = Arc::new(Tenant {
             client: client.clone(),
             ticket: place.new_ticket(),
             generation: last.generation.wrapping_add(1),
-            auth: last.auth,
+            auth,
+            born: auth,
             state: State::Live,
             parker: Arc::new(Parker::new()),
         });
         queue.set_lease(tenant.generation, tenant.auth);
+        if let Some((lane, token)) = lane {
+            lane.move_in();
+            slots.gates(slot).open(slot, auth, token);
+        }
         // Before the tenant is seen to live (I2).
         self.registry.claim(client, slot, tenant.ticket);
         place.replace_tenant(&last, Arc::clone(&tenant));
         if self.registry.enter(client.instance(), slot) {
             return Ok(Some((slot, tenant)));
         }
-        self.let_go(slot, tenant.generation);
+        match lane {
+            // Nobody was told of it, so nobody is told of its end.
+            Some(_) => drop(self.end_muted(slot, tenant.generation)),
+            None => self.let_go(slot, tenant.generation),
+        }
         Ok(None)
     }
 
     /// Takes over a live connection's slot (rule C3); `None` if its tenancy changed meanwhile.
-    fn supersede(self: &Arc<Self>, client: &Client, slot: SlotId, old: &Arc<Tenant>) -> Option<Connected<P>> {
+    fn supersede(&self, client: &Client, slot: SlotId, old: &Arc<Tenant>) -> Option<Attached> {
         let next = Tenant {
             client: client.clone(),
             generation: old.generation.wrapping_add(1),
@@ -114,26 +148,26 @@ impl<P: Send + Sync + 'static> Engine<P> {
         };
         // In any case: the old receiver may be about to sleep under its own parker.
         old.parker.wake();
+        self.depart(slot);
         let (receipts, dropped) = self.renew(slot);
         if !dropped.is_empty() {
             self.tell(slot, Control::Unsubscribed(dropped));
         }
-        let connection = Connection::new(Arc::clone(self), slot, &tenant, false);
-        Some(Connected { connection, receipts, superseded: true })
+        Some(Attached { slot, tenant, receipts, superseded: true })
     }
 
     /// Swaps a live tenant's state, with the identity index and the queue kept in step (I2, I4, I6).
     fn change_tenant(&self, slot: SlotId, old: &Arc<Tenant>, mut next: Tenant) -> Option<Arc<Tenant>> {
         let place = self.registry.slot(slot);
         next.ticket = place.new_ticket();
-        next.auth = old.auth.wrapping_add(u32::from(old.client.user() != next.client.user()));
+        next.auth = old.auth + u32::from(old.client.user() != next.client.user());
         let next = Arc::new(next);
         self.registry.claim(&next.client, slot, next.ticket);
         if !place.replace_tenant(old, Arc::clone(&next)) {
             self.registry.unclaim(&next.client, slot, next.ticket);
             return None;
         }
-        self.registry.slots.queue(slot).set_lease(next.generation, next.auth);
+        self.registry.announce(slot, &next);
         self.registry.unclaim(&old.client, slot, old.ticket);
         Some(next)
     }
@@ -176,6 +210,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             names.into_iter()
         };
         let mut recorded = Recorded::default();
+        let seat = self.registry.seat(slot);
         let fresh = self.index.edit(channel, always, |cell, snapshot, draft| {
             recorded.begin();
             // The check and the restore are one change of the snapshot: no revocation falls between them (C2).
@@ -184,15 +219,15 @@ impl<P: Send + Sync + 'static> Engine<P> {
             {
                 return None;
             }
-            if snapshot.members.get(slot).is_none() && !recorded.record(self, slot, cell) {
+            if !snapshot.is_member(seat) && !recorded.record(self, slot, cell) {
                 return None;
             }
             let now = self.registry.tenant(slot);
             if !now.is_live() || now.auth != tenant.auth {
                 return None;
             }
-            draft.refresh(slot, tenant.auth);
-            let (_, by_user) = draft.bind(slot, tenant.auth, cid, receipt.user().is_some());
+            draft.refresh(seat, tenant.auth);
+            let (_, by_user) = draft.bind(seat, tenant.auth, cid, receipt.user().is_some());
             Some(self.receipt(&now.client, channel, cid, by_user, draft.stamp))
         });
         recorded.settle(self, |_| fresh.is_some());
@@ -242,10 +277,10 @@ impl<P: Send + Sync + 'static> Engine<P> {
         mut show: impl FnMut(&Client, &Cid, bool, crate::Stamp),
     ) {
         let edited = self.index.edit_cell(cell, |cell, _, draft| {
-            let leaving = Leaving::new(self, slot, cell);
+            let (leaving, seat) = (Leaving::new(self, slot, cell), self.registry.seat(slot));
             let tenant = self.registry.tenant(slot);
-            let gone = draft.refresh(slot, tenant.auth);
-            Some((leaving, tenant, gone, draft.bounds(slot).to_vec(), draft.stamp))
+            let gone = draft.refresh(seat, tenant.auth);
+            Some((leaving, tenant, gone, draft.bounds(seat).to_vec(), draft.stamp))
         });
         if let Ok(Some((leaving, tenant, gone, bounds, stamp))) = edited {
             if bounds.is_empty() {
@@ -306,12 +341,14 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let queue = self.registry.slots.queue(slot);
         // Closed before it can't be found any more, so that an exclusion misses it only if nothing is accepted (B2).
         queue.close();
+        let seat = self.registry.seat(slot);
+        let closed = (seat.lane != OWN_QUEUE).then(|| self.leave_lane(slot));
         self.registry.leave(tenant.client.instance(), slot);
         self.registry.unclaim(&tenant.client, slot, tenant.ticket);
         for cell in place.joined.end() {
             // Swaps the snapshot even if the slot is no member: a subscriber on its way fails and finds the tenant closed (I3).
             let _ = self.index.edit_cell(&cell, |_, _: &Snapshot, draft| {
-                draft.unbind_all(slot);
+                draft.unbind_all(seat);
                 Some(())
             });
         }
@@ -319,8 +356,17 @@ impl<P: Send + Sync + 'static> Engine<P> {
             queue.release(&place.tally);
         }
         tenant.parker.wake();
+        if let Some(token) = closed {
+            self.left_lane(slot, &tenant, token, reason);
+        }
         self.let_go_of_slot(slot);
         true
+    }
+
+    /// As [`Engine::end`], for a connection at home on a lane and still served there, whose host wants to hear no more of it.
+    pub(crate) fn end_muted(&self, slot: SlotId, generation: u32) -> bool {
+        self.registry.slots.gates(slot).shut(slot, Shut::Mute);
+        self.end(slot, Some(generation), CloseReason::Disconnected)
     }
 
     /// The receiving half of a lease is gone: ends the connection unless it was superseded.

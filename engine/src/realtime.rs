@@ -13,6 +13,7 @@ use crate::handler::Handler;
 use crate::hot::HotChannel;
 use crate::identity::{Client, Identity};
 use crate::inspect::{Binding, Member};
+use crate::lane::Lane;
 use crate::lifecycle::Connected;
 use crate::receipt::Receipt;
 use crate::stats::Stats;
@@ -141,6 +142,14 @@ impl<P: Send + Sync + 'static> Realtime<P> {
     /// ```
     pub fn reconnect(&self, client: &Client, receipts: &[Receipt]) -> Result<Connected<P>, Error> {
         self.engine.connect(client, receipts)
+    }
+
+    /// A consumer that serves any number of connections: one for each event loop.
+    ///
+    /// See [`Lane`] for an example.
+    #[must_use]
+    pub fn lane(&self) -> Lane<P> {
+        Lane::new(Arc::clone(&self.engine))
     }
 
     /// Ends the connection of an instance: its receiver gets `Closed(Disconnected)`, its bindings are gone when this returns

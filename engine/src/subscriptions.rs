@@ -50,13 +50,14 @@ impl<P: Send + Sync + 'static> Engine<P> {
             for slot in self.registry.candidates(identity) {
                 // Recorded before the tenant is looked at, so that whoever changes the tenant after that look finds the
                 // record (I3, I4).
-                if snapshot.members.get(slot).is_none() && !recorded.record(self, slot, cell) {
+                let seat = self.registry.seat(slot);
+                if !snapshot.is_member(seat) && !recorded.record(self, slot, cell) {
                     continue;
                 }
                 let Some(found) = self.registry.matching(identity, slot) else { continue };
-                let stale = draft.refresh(slot, found.tenant.auth);
+                let stale = draft.refresh(seat, found.tenant.auth);
                 let by_user = found.tenant.client.user().is_some();
-                let (_, by_user) = draft.bind(slot, found.tenant.auth, cid, by_user);
+                let (_, by_user) = draft.bind(seat, found.tenant.auth, cid, by_user);
                 granted.push(Granted { found, by_user, stale });
             }
             Some(draft.stamp)
@@ -110,13 +111,13 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let edited = self.index.edit(channel, always, |cell, _, draft| {
             draft.revoke(identity, cid);
             let revoked = self.registry.resolve(identity).into_iter().map(|Match { slot, .. }| {
-                let leaving = Leaving::new(self, slot, cell);
+                let (leaving, seat) = (Leaving::new(self, slot, cell), self.registry.seat(slot));
                 let (dropped, left) = match cid {
                     Some(cid) => {
-                        let left = draft.unbind(slot, cid);
+                        let left = draft.unbind(seat, cid);
                         (left.map(|_| cid.clone()).into_iter().collect::<Vec<_>>(), left)
                     }
-                    None => (draft.unbind_all(slot), Some(0)),
+                    None => (draft.unbind_all(seat), Some(0)),
                 };
                 let gone = left == Some(0) && !dropped.is_empty();
                 Revoked { slot, dropped, leaving: gone.then_some(leaving) }

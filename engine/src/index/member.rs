@@ -20,6 +20,20 @@ pub(crate) struct Bound {
 /// Bindings of one member, by growing cid; never empty.
 pub(crate) type Bounds = SmallVec<[Bound; 1]>;
 
+/// Names what serves connections: [`OWN_QUEUE`], or a lane.
+pub(crate) type LaneId = u32;
+
+/// The connection has a queue of its own.
+pub(crate) const OWN_QUEUE: LaneId = 0;
+
+/// Where a member stands in a snapshot: the same for its whole tenancy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) slot: u32,
+    /// The lane that its connection is at home on.
+    pub(crate) lane: LaneId,
+}
+
 /// A member without its cids: 12 bytes, so that 64 of them are 12 cache lines.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Member {
@@ -37,8 +51,15 @@ pub(crate) struct MemberLeaf {
     sets: SmallVec<[Arc<[Bound]>; 2]>,
 }
 
-/// All members of a channel.
+/// Members of a channel, all at home in the same place.
 pub(crate) type Members = Tree<MemberLeaf>;
+
+/// The members that are at home on one lane; never none.
+#[derive(Debug, Clone)]
+pub(crate) struct OnLane {
+    pub(crate) lane: LaneId,
+    pub(crate) members: Members,
+}
 
 impl MemberLeaf {
     pub(crate) fn len(&self) -> usize {

@@ -11,6 +11,6 @@ mod snapshot;
 mod tree;
 
 pub(crate) use cell::{Cell, ChannelIndex, Clock, always};
-pub(crate) use member::{Bound, Member, MemberLeaf};
+pub(crate) use member::{Bound, LaneId, Member, MemberLeaf, Members, OWN_QUEUE, OnLane, Seat};
 pub(crate) use snapshot::{Draft, Snapshot};
-pub(crate) use tree::{Entry, Leaf, Set};
+pub(crate) use tree::{Entry, Leaf, Leaves, Set};

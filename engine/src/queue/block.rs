@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::entry::Entry;
 use super::word::{Bound, Pushed, Queue};
 use crate::channel::Channel;
 use crate::event::{Key, Message};
@@ -31,6 +32,10 @@ use crate::text::Cid;
 
 /// The `place` of a node that carries a control event.
 const CONTROL: u32 = u32::MAX;
+/// The same, in the queue of a lane.
+pub(super) const ENTRY_CONTROL: u32 = u32::MAX - 1;
+/// The `place` of a node that carries a broadcast to the members of a lane.
+pub(super) const ENTRY: u32 = u32::MAX - 2;
 
 /// Members of a leaf, at most.
 pub(crate) const LEAF: usize = MemberLeaf::CAPACITY;
@@ -44,6 +49,12 @@ pub(super) struct Node {
     place: u32,
     /// The authorization count of the member's user-authorized bindings (rule C5).
     auth: u32,
+}
+
+impl Node {
+    pub(super) fn new(next: UnsafeCell<*mut Node>, place: u32, auth: u32) -> Self {
+        Self { next, place, auth }
+    }
 }
 
 #[repr(C, align(16))]
@@ -245,9 +256,10 @@ impl Control {
 }
 
 /// What a node taken from a queue turns out to be.
-pub(super) enum Opened<P> {
+pub(crate) enum Opened<P> {
     Delivery(Delivery<P>),
     Control(Control),
+    Entry(Entry<P>),
 }
 
 impl<P> Opened<P> {
@@ -258,7 +270,9 @@ impl<P> Opened<P> {
         match unsafe { node.as_ref() }.place {
             // SAFETY: only `into_node` makes nodes with this place.
             CONTROL => Self::Control(unsafe { Control::from_node(node.as_ptr()) }),
-            // SAFETY: the caller's promise; it is no control event.
+            // SAFETY: only `Entry::into_node` makes nodes with these places, and it was pushed to a queue of the same `P`.
+            ENTRY | ENTRY_CONTROL => Self::Entry(unsafe { Entry::from_node(node) }),
+            // SAFETY: the caller's promise; it is neither.
             _ => Self::Delivery(unsafe { Delivery::new(node) }),
         }
     }
@@ -268,7 +282,7 @@ impl<P> Opened<P> {
 /// The node belongs to the caller or to a queue that the caller has locked for consuming.
 pub(super) unsafe fn is_control(node: *mut Node) -> bool {
     // SAFETY: alive by the caller's promise (N2).
-    unsafe { (*node).place == CONTROL }
+    unsafe { (*node).place >= ENTRY_CONTROL }
 }
 
 /// One broadcast as one connection got it: the message, shared with all its receivers, and this connection's cids.
@@ -375,7 +389,14 @@ impl<P> Delivery<P> {
     /// This connection's cids on the channel, in order; never none.
     #[must_use]
     pub fn cids(&self) -> Cids<'_> {
-        Cids { bounds: self.header().roster.cids(self.node().place as usize).iter(), stale: self.is_stale() }
+        Cids::new(self.header().roster.cids(self.node().place as usize), self.is_stale())
+    }
+}
+
+impl<'a> Cids<'a> {
+    /// The cids of these bindings: all, or with `stale` only those that nobody authorized (rule C5).
+    pub(crate) fn new(bounds: &'a [crate::index::Bound], stale: bool) -> Self {
+        Self { bounds: bounds.iter(), stale }
     }
 }
 

@@ -8,7 +8,7 @@ use loom::thread;
 use super::*;
 use crate::channel::Channel;
 use crate::event::Message;
-use crate::index::{MemberLeaf, Snapshot};
+use crate::index::{MemberLeaf, OWN_QUEUE, Seat, Snapshot};
 use crate::loom_tests::{explore, race};
 use crate::receipt::Stamp;
 use crate::sync::{AtomicU32, Ordering, spin};
@@ -20,9 +20,9 @@ const MANY: Bound = Bound { messages: 9, bytes: u64::MAX, weight: 0 };
 fn roster(slots: u32) -> Arc<MemberLeaf> {
     let mut draft = Snapshot::empty(Stamp::from_u64(0)).draft(Stamp::from_u64(1));
     for slot in 0..slots {
-        draft.bind(slot, 0, &Cid::from("page"), true);
+        draft.bind(Seat { slot, lane: OWN_QUEUE }, 0, &Cid::from("page"), true);
     }
-    Arc::clone(draft.members.leaves().next().expect("one leaf"))
+    Arc::clone(draft.members().leaves().next().expect("one leaf"))
 }
 
 fn message(params: u32) -> Arc<Message<u32>> {

@@ -3,11 +3,13 @@
 //! * [`packed`]: the bits of the word.
 //! * [`word`]: the queue, one atomic word; push, take, close, park.
 //! * [`block`]: the nodes of one broadcast to one leaf of members, allocated together, and the delivery handed out.
+//! * [`entry`]: what the queue of a lane holds: one node for all members of the lane.
 //! * [`parker`]: who sleeps on a queue.
 //!
-//! Callers: `fanout.rs` pushes, `connection.rs` takes, `registry/` opens and closes.
+//! Callers: `fanout.rs` and `lane/` push, `connection.rs` and `lane/` take, `registry/` opens and closes.
 
 mod block;
+mod entry;
 mod packed;
 mod parker;
 mod word;
@@ -18,7 +20,8 @@ mod loom_tests;
 mod tests;
 
 pub use block::{Cids, Delivery};
-pub(crate) use block::{Control, LEAF, Places, Publication, Target};
+pub(crate) use block::{Control, LEAF, Opened, Places, Publication, Target};
+pub(crate) use entry::{Entry, Parcel};
 pub(crate) use packed::MAX_MESSAGES;
 pub(crate) use parker::Parker;
 pub(crate) use word::{Bound, Glance, Parked, Pushed, Queue, Taken, Tally, prefetch};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::channel::Channel;
 use crate::event::Message;
-use crate::index::{MemberLeaf, Snapshot};
+use crate::index::{MemberLeaf, OWN_QUEUE, Seat, Snapshot};
 use crate::receipt::Stamp;
 use crate::text::Cid;
 
@@ -17,9 +17,9 @@ type Counted = Arc<u32>;
 fn roster(slots: std::ops::Range<u32>, by_user: bool) -> Arc<MemberLeaf> {
     let mut draft = Snapshot::empty(Stamp::from_u64(0)).draft(Stamp::from_u64(1));
     for slot in slots {
-        draft.bind(slot, 0, &Cid::from("page"), by_user);
+        draft.bind(Seat { slot, lane: OWN_QUEUE }, 0, &Cid::from("page"), by_user);
     }
-    Arc::clone(draft.members.leaves().next().expect("one leaf"))
+    Arc::clone(draft.members().leaves().next().expect("one leaf"))
 }
 
 fn message(params: &Counted, weight: u64) -> Arc<Message<Counted>> {

@@ -29,6 +29,7 @@
 use std::ptr::{self, NonNull};
 
 use super::block::{Control, Delivery, Node, Opened, is_control};
+use super::entry::Entry;
 use super::packed::{CLOSED, LONE, PARKED, TURN_SHIFT, TURNS, Word};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
@@ -66,6 +67,8 @@ pub(crate) enum Parked {
 pub(crate) enum Taken<P> {
     Delivery(Delivery<P>),
     Control(Control),
+    /// Only from the queue of a lane.
+    Entry(Entry<P>),
     /// Messages that were refused or released since the last event.
     Lagged(u64),
     Empty,
@@ -224,6 +227,18 @@ impl<P> Queue<P> {
             drop(unsafe { Opened::<P>::new(node) });
         }
         pushed
+    }
+
+    /// Queues an entry of a lane; a broadcast only if fewer than `bound` are queued. What is refused is given back, with the reason.
+    pub(crate) fn push_entry(&self, entry: Entry<P>, bound: usize) -> Result<Pushed, (Pushed, Entry<P>)> {
+        let messages = usize::from(entry.is_message());
+        let node = entry.into_node();
+        // SAFETY: freshly made, ours.
+        match unsafe { self.push(node.as_ptr(), messages, bound) } {
+            // SAFETY: a refused push leaves the node ours; it came from `into_node`.
+            refused @ (Pushed::Full | Pushed::Closed) => Err((refused, unsafe { Entry::from_node(node) })),
+            sent => Ok(sent),
+        }
     }
 
     /// # Safety
@@ -385,6 +400,7 @@ impl<P> Queue<P> {
             // A receipt of another user's is not handed out either (rule C5).
             Opened::Control(Control::Subscribed { auth: Some(auth), .. }) if auth != self.auth() => None,
             Opened::Control(event) => Some(Taken::Control(event)),
+            Opened::Entry(entry) => Some(Taken::Entry(entry)),
         }
     }
 
@@ -504,7 +520,7 @@ impl<P> Queue<P> {
         self.empty_batch();
         self.unlock();
         for chain in [batch, newer] {
-            self.drop_chain(chain, tally);
+            self.release_chain(Chain::new(chain), tally);
         }
         true
     }
@@ -512,8 +528,19 @@ impl<P> Queue<P> {
     /// Overflow policy `Reset`: releases the queued messages, keeps the control events, and leaves a note of how many went.
     /// Returns false if another consumer is at work, which makes room itself.
     pub(crate) fn reset(&self, tally: &Tally) -> bool {
+        match self.reset_to() {
+            Some(dropped) => {
+                self.release_chain(dropped, tally);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The same, with the messages given to the caller to be released.
+    pub(crate) fn reset_to(&self) -> Option<Chain<P>> {
         if !self.lock() {
-            return false;
+            return None;
         }
         let (batch, newer) = (self.batch.load(Ordering::Relaxed), self.take_word());
         let (mut kept, mut last) = (ptr::null_mut::<Node>(), ptr::null_mut::<Node>());
@@ -552,8 +579,7 @@ impl<P> Queue<P> {
         // Relaxed: a count that the receiver reads at its next take.
         self.lagged.fetch_add(lost, Ordering::Relaxed);
         self.unlock();
-        self.drop_chain(dropped, tally);
-        true
+        Some(Chain::new(dropped))
     }
 
     /// No message is in the batch any more. Under the lock.
@@ -568,20 +594,19 @@ impl<P> Queue<P> {
         self.lagged.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn drop_chain(&self, mut node: *mut Node, tally: &Tally) {
-        while let Some(this) = NonNull::new(node) {
-            // SAFETY: the chain was taken whole and is ours (W1).
-            node = unsafe { this.as_ref() }.next.with(|next| {
-                // SAFETY: as above.
-                unsafe { *next }
-            });
-            // SAFETY: as above, and its link was read.
-            if let Opened::Delivery(delivery) = unsafe { Opened::<P>::new(this) } {
-                tally.released.fetch_add(1, Ordering::Relaxed);
-                if delivery.weight() > 0 {
-                    self.bytes.fetch_sub(delivery.weight(), Ordering::Relaxed);
+    fn release_chain(&self, chain: Chain<P>, tally: &Tally) {
+        for opened in chain {
+            let released = match opened {
+                Opened::Delivery(delivery) => {
+                    if delivery.weight() > 0 {
+                        self.bytes.fetch_sub(delivery.weight(), Ordering::Relaxed);
+                    }
+                    1
                 }
-            }
+                Opened::Entry(entry) => entry.deliveries() as u64,
+                Opened::Control(_) => continue,
+            };
+            tally.released.fetch_add(released, Ordering::Relaxed);
         }
     }
 
@@ -622,6 +647,40 @@ impl<P> Queue<P> {
     /// Messages handed out or withheld, over all tenants.
     pub(crate) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed) + self.taken_alone.load(Ordering::Relaxed)
+    }
+}
+
+/// Nodes that were taken out of a queue together.
+pub(crate) struct Chain<P> {
+    node: *mut Node,
+    of: std::marker::PhantomData<Opened<P>>,
+}
+
+impl<P> Chain<P> {
+    /// The nodes from this one on were taken from a `Queue<P>` by the caller (W1).
+    fn new(node: *mut Node) -> Self {
+        Self { node, of: std::marker::PhantomData }
+    }
+}
+
+impl<P> Iterator for Chain<P> {
+    type Item = Opened<P>;
+
+    fn next(&mut self) -> Option<Opened<P>> {
+        let this = NonNull::new(self.node)?;
+        // SAFETY: the chain was taken whole and is ours (W1).
+        self.node = unsafe { this.as_ref() }.next.with(|next| {
+            // SAFETY: as above.
+            unsafe { *next }
+        });
+        // SAFETY: as above, and its link was read.
+        Some(unsafe { Opened::new(this) })
+    }
+}
+
+impl<P> Drop for Chain<P> {
+    fn drop(&mut self) {
+        self.for_each(drop);
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! * [`slots`]: the places of connections, in pages that never move.
 //! * [`tenant`]: who lives in a slot: one atomic cell for identities, lease and end.
+//! * [`gate`]: what the consumer of a lane asks for every delivery, packed.
 //! * [`joined`]: which channels a slot may be a member of.
 //!
 //! Two maps lead to slots: `instances` to the one slot of a live instance, `identities` to all slots that may match a session or
 //! a user. The second is a superset: an entry is made before the tenant's cell says so and removed after (I2), and carries the
 //! tenant's ticket, so that entries of different changes never meet.
 
+mod gate;
 mod joined;
 mod slots;
 mod tenant;
@@ -17,12 +19,13 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::identity::{Client, Identity};
-use crate::index::{Entry, Set};
+use crate::index::{Entry, OWN_QUEUE, Seat, Set};
 use crate::sync::Map;
 use crate::text::Text;
 
+pub(crate) use gate::{Gates, Shut};
 pub(crate) use joined::{Ticket, Tickets};
-pub(crate) use slots::{MAX_SLOTS, Place, Slot, SlotId, Slots};
+pub(crate) use slots::{MAX_SLOTS, PAGE, Place, Slot, SlotId, Slots};
 pub(crate) use tenant::{State, Tenant};
 
 /// A slot that may match an identity, and the tenant's ticket under which it does.
@@ -70,9 +73,22 @@ impl<P: Send + Sync + 'static> Registry<P> {
     pub(crate) fn tenant(&self, id: SlotId) -> Arc<Tenant> {
         let tenant = self.slot(id).tenant();
         if tenant.is_live() {
-            self.slots.queue(id).set_lease(tenant.generation, tenant.auth);
+            self.announce(id, &tenant);
         }
         tenant
+    }
+
+    /// Tells the slot's consumers, with a queue of its own or on a lane, whose it is now (I4, I6).
+    pub(crate) fn announce(&self, id: SlotId, tenant: &Tenant) {
+        self.slots.queue(id).set_lease(tenant.generation, tenant.auth);
+        if self.slot(id).home() != OWN_QUEUE {
+            self.slots.gates(id).raise(id, tenant.auth);
+        }
+    }
+
+    /// Where the slot's tenant stands in a snapshot; see [`Slot::home`].
+    pub(crate) fn seat(&self, id: SlotId) -> Seat {
+        self.slots.seat(id)
     }
 
     /// The slot that the instance's name leads to; whether its tenant lives is another question.

@@ -8,15 +8,17 @@
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
+use super::gate::{Gates, LAST_COUNT};
 use super::joined::{Joined, Ticket};
 use super::tenant::Tenant;
+use crate::index::{LaneId, OWN_QUEUE, Seat};
 use crate::queue::{Queue, Tally};
 use crate::sync::{AtomicU32, AtomicU64, Loaded, Ordering, Pool, Swap, epoch};
 
 /// Names a slot.
 pub(crate) type SlotId = u32;
 
-const PAGE: usize = if cfg!(holocast_loom) { 2 } else { 512 };
+pub(crate) const PAGE: usize = if cfg!(holocast_loom) { 2 } else { 512 };
 const PAGES: usize = if cfg!(holocast_loom) { 4 } else { 16_384 };
 
 /// How many connections can be live at once.
@@ -31,6 +33,8 @@ pub(crate) struct Slot<P> {
     tickets: AtomicU64,
     /// Who must be done with the tenancy before the slot gets another: its teardown and every receiving half, superseded or not.
     holders: AtomicU32,
+    /// The lane that the tenant is at home on; the same for the whole tenancy.
+    home: AtomicU32,
     of: std::marker::PhantomData<fn() -> P>,
 }
 
@@ -38,6 +42,8 @@ pub(crate) struct Slot<P> {
 struct Page<P> {
     queues: Arc<[Queue<P>; PAGE]>,
     slots: Arc<[Slot<P>; PAGE]>,
+    /// Made when the page gets its first tenant on a lane.
+    gates: OnceLock<Gates>,
 }
 
 /// One slot as its receiving half sees it: the way to the queue without the table of pages.
@@ -81,8 +87,17 @@ impl<P> Slot<P> {
             tenant: Swap::new(Arc::clone(nobody)),
             tickets: AtomicU64::new(1),
             holders: AtomicU32::new(0),
+            home: AtomicU32::new(OWN_QUEUE),
             of: std::marker::PhantomData,
         }
+    }
+
+    /// The lane that the tenant is at home on. The caller has pinned the epoch since before it heard of the slot, so that this is the
+    /// tenancy that it heard of (I7).
+    #[inline]
+    pub(crate) fn home(&self) -> LaneId {
+        // Relaxed: written before the tenancy could be heard of.
+        self.home.load(Ordering::Relaxed)
     }
 
     /// A number never given out by this slot before.
@@ -128,10 +143,12 @@ impl<P> Slot<P> {
         self.holders.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Makes the slot ready for a tenancy, held by its teardown and its first receiving half; it is the caller's alone.
-    pub(crate) fn prepare(&self) {
+    /// Makes the slot ready for a tenancy, held by its teardown and, unless it is at home on a lane, by its first receiving half; it is the
+    /// caller's alone.
+    pub(crate) fn prepare(&self, home: LaneId) {
         // Relaxed: published with the tenant.
-        self.holders.store(2, Ordering::Relaxed);
+        self.holders.store(1 + u32::from(home == OWN_QUEUE), Ordering::Relaxed);
+        self.home.store(home, Ordering::Relaxed);
         self.joined.open();
     }
 }
@@ -165,6 +182,7 @@ impl<P: Send + Sync + 'static> Slots<P> {
             Page {
                 queues: array_of::<Arc<[_]>, _, _>((0..PAGE).map(|_| Queue::new()).collect()),
                 slots: array_of::<Arc<[_]>, _, _>((0..PAGE).map(|_| Slot::new(&nobody, &nothing)).collect()),
+                gates: OnceLock::new(),
             }
         });
         Some(id)
@@ -178,12 +196,17 @@ impl<P: Send + Sync + 'static> Slots<P> {
             if let Some(slots) = slots.upgrade() {
                 // Nobody else is left who could consume.
                 slots.queue(id).release(&slots.slot(id).tally);
-                slots.free.put(id);
+                // One that was used up is not given out again.
+                if slots.slot(id).peek_tenant().auth < LAST_COUNT {
+                    slots.free.put(id);
+                }
             }
         });
         guard.flush();
     }
+}
 
+impl<P> Slots<P> {
     pub(crate) fn queue(&self, id: SlotId) -> &Queue<P> {
         &self.page(id).queues[id as usize % PAGE]
     }
@@ -193,8 +216,18 @@ impl<P: Send + Sync + 'static> Slots<P> {
     }
 
     pub(crate) fn place(&self, id: SlotId) -> Place<P> {
-        let Page { queues, slots } = self.page(id);
+        let Page { queues, slots, .. } = self.page(id);
         Place { queues: Arc::clone(queues), slots: Arc::clone(slots), id }
+    }
+
+    /// Where the slot's tenant stands in a snapshot; see [`Slot::home`].
+    pub(crate) fn seat(&self, id: SlotId) -> Seat {
+        Seat { slot: id, lane: self.slot(id).home() }
+    }
+
+    /// The gates of the slot's page: of `id`, and of all numbers with the same quotient by [`PAGE`].
+    pub(crate) fn gates(&self, id: SlotId) -> &Gates {
+        self.page(id).gates.get_or_init(Gates::new)
     }
 
     fn page(&self, id: SlotId) -> &Page<P> {

@@ -24,6 +24,8 @@ pub(crate) struct Tenant {
     pub(crate) generation: u32,
     /// Changes of user so far, over all tenants of the slot (I4).
     pub(crate) auth: u32,
+    /// What `auth` was when the tenancy began; no other tenancy of the slot has a count in common with this one.
+    pub(crate) born: u32,
     pub(crate) state: State,
     pub(crate) parker: Arc<Parker>,
 }
@@ -36,6 +38,7 @@ impl Tenant {
             ticket: 0,
             generation: 0,
             auth: 0,
+            born: 0,
             state: State::Closed(CloseReason::Disconnected),
             parker: Arc::new(Parker::new()),
         }
@@ -43,6 +46,11 @@ impl Tenant {
 
     pub(crate) fn is_live(&self) -> bool {
         self.state == State::Live
+    }
+
+    /// Whether a member written under this authorization count is of this tenancy.
+    pub(crate) fn is_of(&self, auth: u32) -> bool {
+        (self.born..=self.auth).contains(&auth)
     }
 }
 

@@ -1,0 +1,489 @@
+//! What publishers and the consumer of a lane share, and what publishers do with it.
+//!
+//! A connection is *at home* on the lane on which it was first connected, for its whole tenancy: its memberships stand with those of
+//! the lane in every snapshot, and everything that is sent to it goes through the lane's queue. When another receiver takes it over
+//! (rule C3) it is *away*: its gate is shut, and the consumer of the lane, when it takes an entry, forwards what is for it to the
+//! connection's own queue, where the new receiver takes it.
+//!
+//! * **L1** One way at a time: what is sent to a connection at home on a lane passes the lane's queue first, always, and is either handed
+//!   out from there or forwarded, in the order of that queue. So moving a connection reorders nothing (rule B4).
+//! * **L2** The consumer decides once for each entry and connection whether to forward: when it takes the entry, and the batch keeps the
+//!   list. So a supersede meanwhile neither loses nor doubles it (rule B5): what was taken is the old receiver's, the rest the new one's.
+//! * **L3** A count of `away` is raised before the gate is shut, and lowered by the end of the tenancy or by the one who finds that it
+//!   has ended: both look at the same atomic, so it is lowered once. The consumer skips the search when the count is zero.
+//! * **L4** A lane without a consumer lives on while connections are at home on it: who pushes to it forwards what it holds ([`Engine::drain`]).
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+use smallvec::SmallVec;
+
+use crate::config::Overflow;
+use crate::engine::Engine;
+use crate::event::{CloseReason, Message, Reach};
+use crate::index::{LaneId, OWN_QUEUE, OnLane};
+use crate::queue::{
+    Control, Entry, Opened, Parcel, Parked, Parker, Publication, Pushed, Queue, Taken, Tally,
+};
+use crate::registry::{Shut, SlotId, Slots, Tenant};
+use crate::stats::Stats;
+use crate::sync::{AtomicU32, AtomicU64, Map, Ordering, epoch, spin};
+
+/// The lease of every lane's queue: it has one consumer, ever.
+pub(super) const LEASE: u32 = 1;
+
+/// Deliveries, counted.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Written by publishers.
+    accepted: CachePadded<AtomicU64>,
+    /// Written by who takes.
+    taken: CachePadded<AtomicU64>,
+    /// Given on to connections' own queues, which count them from then on.
+    forwarded: AtomicU64,
+    withheld: AtomicU64,
+    released: AtomicU64,
+}
+
+impl Counts {
+    fn add_to(&self, stats: &mut Stats) {
+        // Relaxed, all of them: counts. What was accepted is read last, so that it is not less than what became of it.
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (taken, forwarded) = (get(&self.taken), get(&self.forwarded));
+        let (withheld, released) = (get(&self.withheld), get(&self.released));
+        stats.taken += taken;
+        stats.withheld += withheld;
+        stats.released += released;
+        stats.queued += get(&self.accepted).saturating_sub(taken + forwarded + withheld + released);
+    }
+}
+
+/// What became of deliveries of a lane.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Settled {
+    pub(super) taken: u64,
+    pub(super) forwarded: u64,
+    pub(super) withheld: u64,
+    pub(super) released: u64,
+}
+
+/// See the module's text.
+pub(crate) struct LaneCore<P> {
+    id: LaneId,
+    pub(super) queue: Queue<P>,
+    pub(super) parker: Parker,
+    pub(super) slots: Arc<Slots<P>>,
+    /// Connections at home here whose gate is shut for being away (L3).
+    away: CachePadded<AtomicU64>,
+    /// Tenancies at home here, and the consumer.
+    homes: AtomicU64,
+    /// 1 when the consumer is gone (L4).
+    orphan: AtomicU32,
+    /// Who forwards for an orphan, and how many came meanwhile.
+    drainers: AtomicU64,
+    counts: Counts,
+    /// Of the lanes that are gone.
+    totals: Arc<Counts>,
+}
+
+impl<P> fmt::Debug for LaneCore<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LaneCore").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl<P> LaneCore<P> {
+    pub(crate) fn id(&self) -> LaneId {
+        self.id
+    }
+
+    /// One more connection is at home here.
+    pub(crate) fn move_in(&self) {
+        // Relaxed: the caller keeps the lane by its own share.
+        self.homes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether any connection at home here may be away.
+    pub(super) fn has_away(&self) -> bool {
+        // Acquire: pairs with AcqRel in depart().
+        self.away.load(Ordering::Acquire) > 0
+    }
+
+    pub(super) fn settle(&self, settled: Settled) {
+        // Relaxed: counts. A batch may be dropped by any thread.
+        let add = |counter: &AtomicU64, more: u64| {
+            if more > 0 {
+                counter.fetch_add(more, Ordering::Relaxed);
+            }
+        };
+        add(&self.counts.taken, settled.taken);
+        add(&self.counts.forwarded, settled.forwarded);
+        add(&self.counts.withheld, settled.withheld);
+        add(&self.counts.released, settled.released);
+    }
+}
+
+impl<P> Drop for LaneCore<P> {
+    fn drop(&mut self) {
+        let tally = Tally::new();
+        self.queue.release(&tally);
+        let mut last = Stats::default();
+        self.counts.add_to(&mut last);
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let add = |counter: &AtomicU64, more: u64| {
+            counter.fetch_add(more, Ordering::Relaxed);
+        };
+        add(&self.totals.accepted, get(&self.counts.accepted));
+        add(&self.totals.taken, last.taken);
+        add(&self.totals.forwarded, get(&self.counts.forwarded));
+        add(&self.totals.withheld, last.withheld);
+        add(&self.totals.released, last.released + get(&tally.released));
+    }
+}
+
+/// All lanes that have a consumer or a connection at home.
+pub(crate) struct Lanes<P> {
+    lanes: Map<LaneId, Arc<LaneCore<P>>>,
+    next: AtomicU32,
+    totals: Arc<Counts>,
+}
+
+impl<P: Send + Sync + 'static> Lanes<P> {
+    pub(crate) fn new() -> Self {
+        Self {
+            lanes: Map::with_capacity(0),
+            next: AtomicU32::new(OWN_QUEUE + 1),
+            totals: Arc::new(Counts::default()),
+        }
+    }
+
+    pub(super) fn open(&self, slots: &Arc<Slots<P>>) -> Arc<LaneCore<P>> {
+        loop {
+            // Relaxed: unique is all it must be, among the lanes there are.
+            let id = self.next.fetch_add(1, Ordering::Relaxed);
+            let queue = Queue::new();
+            queue.open();
+            queue.set_lease(LEASE, 0);
+            let core = Arc::new(LaneCore {
+                id,
+                queue,
+                parker: Parker::new(),
+                slots: Arc::clone(slots),
+                away: CachePadded::new(AtomicU64::new(0)),
+                homes: AtomicU64::new(1),
+                orphan: AtomicU32::new(0),
+                drainers: AtomicU64::new(0),
+                counts: Counts::default(),
+                totals: Arc::clone(&self.totals),
+            });
+            // After four billion lanes numbers come again.
+            if id != OWN_QUEUE
+                && Arc::ptr_eq(&self.lanes.get_or_insert_with(&id, || Arc::clone(&core)), &core)
+            {
+                return core;
+            }
+        }
+    }
+
+    /// Calls `f` with the lane, if it is there.
+    pub(crate) fn read<R>(&self, id: LaneId, f: impl FnOnce(&Arc<LaneCore<P>>) -> R) -> Option<R> {
+        self.lanes.read(&id, f)
+    }
+
+    /// A connection at home on the lane has ended, or its consumer is gone.
+    pub(super) fn leave(&self, id: LaneId) {
+        // AcqRel: the last one sees all that the others did.
+        if self.read(id, |lane| lane.homes.fetch_sub(1, Ordering::AcqRel) == 1) == Some(true) {
+            self.lanes.remove_if(&id, |lane| lane.homes.load(Ordering::Acquire) == 0);
+        }
+    }
+
+    pub(crate) fn add_to(&self, stats: &mut Stats) {
+        self.totals.add_to(stats);
+        self.lanes.for_each(|_, lane| lane.counts.add_to(stats));
+    }
+}
+
+/// The first panic of a waker, to go on with when everybody was woken.
+type Panicked = Option<Box<dyn Any + Send>>;
+
+impl<P: Send + Sync + 'static> Engine<P> {
+    /// One entry for each lane with members on the channel, whatever their number. The caller has pinned the epoch.
+    #[inline(never)]
+    pub(crate) fn fan_out_to_lanes(
+        &self,
+        lanes: &[OnLane],
+        excluded: &[SlotId],
+        message: &Arc<Message<P>>,
+        reach: &mut Reach,
+    ) -> Panicked {
+        let mut panicked = None;
+        for OnLane { lane, members } in lanes {
+            let mut skipped: SmallVec<[SlotId; 4]> =
+                excluded.iter().copied().filter(|slot| members.get(*slot).is_some()).collect();
+            skipped.dedup();
+            let parcel = Parcel { message: Arc::clone(message), members: members.clone(), excluded: skipped };
+            let deliveries = parcel.deliveries();
+            if deliveries == 0 {
+                continue;
+            }
+            let sent = self.lanes.read(*lane, |lane| {
+                let (sent, wake) =
+                    match lane.queue.push_entry(Entry::Broadcast(parcel), self.lane_capacity as usize) {
+                        Ok(pushed) => (true, pushed == Pushed::SentToSleeper),
+                        Err((_, entry)) => self.lane_overflow(lane, entry),
+                    };
+                if sent {
+                    // Relaxed: a count.
+                    lane.counts.accepted.fetch_add(deliveries as u64, Ordering::Relaxed);
+                }
+                if wake {
+                    let woken = catch_unwind(AssertUnwindSafe(|| self.wake_lane(lane)));
+                    panicked = panicked.take().or(woken.err());
+                }
+                sent
+            });
+            match sent {
+                Some(true) => reach.reached += deliveries,
+                Some(false) => reach.refused += deliveries,
+                // The last of its connections has just ended.
+                None => {}
+            }
+        }
+        panicked
+    }
+
+    /// A lane was full: acts by the policy; whether the entry got in after all, and whether to wake the consumer.
+    #[cold]
+    fn lane_overflow(&self, lane: &LaneCore<P>, entry: Entry<P>) -> (bool, bool) {
+        let note_away = |entry: &Entry<P>| {
+            if let Entry::Broadcast(parcel) = entry {
+                self.for_each_away(lane, parcel, |slot| self.registry.slots.queue(slot).note_refused());
+            }
+        };
+        if self.overflow == Overflow::DropNewest {
+            note_away(&entry);
+            lane.queue.note_refused();
+            return (false, false);
+        }
+        let Some(dropped) = lane.queue.reset_to() else {
+            note_away(&entry);
+            lane.queue.note_refused();
+            return (false, false);
+        };
+        for opened in dropped {
+            if let Opened::Entry(entry) = opened {
+                note_away(&entry);
+                lane.settle(Settled { released: entry.deliveries() as u64, ..Settled::default() });
+            }
+        }
+        // Woken in any case: a reset may have moved control events behind the back of a consumer about to sleep.
+        match lane.queue.push_entry(entry, self.lane_capacity as usize) {
+            Ok(_) => (true, true),
+            Err((_, entry)) => {
+                note_away(&entry);
+                lane.queue.note_refused();
+                (false, true)
+            }
+        }
+    }
+
+    /// Queues an entry that is no broadcast.
+    pub(crate) fn post(&self, lane: &LaneCore<P>, entry: Entry<P>) {
+        // Never refused: it is no broadcast, and a lane's queue is never closed.
+        if matches!(lane.queue.push_entry(entry, usize::MAX), Ok(Pushed::SentToSleeper)) {
+            self.wake_lane(lane);
+        }
+    }
+
+    /// Wakes who consumes the lane.
+    fn wake_lane(&self, lane: &LaneCore<P>) {
+        // Acquire: pairs with Release in abandon(), by way of the queue's word if the lane was parked after it.
+        match lane.orphan.load(Ordering::Acquire) {
+            0 => lane.parker.wake(),
+            _ => self.drain(lane),
+        }
+    }
+
+    /// Another receiver took over a connection: from here on its lane forwards (L1), and tells the old one.
+    pub(crate) fn depart(&self, slot: SlotId) {
+        let home = self.registry.slot(slot).home();
+        if home == OWN_QUEUE {
+            return;
+        }
+        let gates = self.registry.slots.gates(slot);
+        self.lanes.read(home, |lane| {
+            // AcqRel: before the gate is shut (L3).
+            lane.away.fetch_add(1, Ordering::AcqRel);
+            let was = gates.shut(slot, Shut::Away);
+            if was.is_away() || was.has_ended() {
+                lane.away.fetch_sub(1, Ordering::AcqRel);
+            }
+            if was.is_open() {
+                let (token, born) = (gates.token(slot), self.registry.slot(slot).peek_tenant().born);
+                self.post(lane, Entry::Closed { slot, born, token, reason: CloseReason::Superseded });
+            }
+        });
+    }
+
+    /// The tenancy at home on a lane ends: shuts its gate. Returns the token to tell the end to, if that is still served on the lane.
+    pub(crate) fn leave_lane(&self, slot: SlotId) -> Option<u64> {
+        let gates = self.registry.slots.gates(slot);
+        let was = gates.shut(slot, Shut::Ended);
+        if was.is_away() {
+            // AcqRel: L3.
+            self.lanes.read(self.registry.slot(slot).home(), |lane| lane.away.fetch_sub(1, Ordering::AcqRel));
+        }
+        was.is_open().then(|| gates.token(slot))
+    }
+
+    /// The rest of [`Engine::leave_lane`], when everything else has ended.
+    pub(crate) fn left_lane(&self, slot: SlotId, tenant: &Tenant, token: Option<u64>, reason: CloseReason) {
+        let home = self.registry.slot(slot).home();
+        if let Some(token) = token {
+            let closed = Entry::Closed { slot, born: tenant.born, token, reason };
+            self.lanes.read(home, |lane| self.post(lane, closed));
+        }
+        self.lanes.leave(home);
+    }
+
+    /// Calls `f` for each member of the parcel that is away. The caller has pinned the epoch.
+    fn for_each_away(&self, lane: &LaneCore<P>, parcel: &Parcel<P>, mut f: impl FnMut(SlotId)) {
+        if lane.has_away() {
+            let members = parcel.members.leaves().flat_map(|leaf| leaf.members());
+            members
+                .filter(|member| self.registry.slots.gates(member.slot).state(member.slot).is_away())
+                .filter(|member| parcel.excluded.binary_search(&member.slot).is_err())
+                .filter(|member| self.registry.slot(member.slot).peek_tenant().is_of(member.auth))
+                .for_each(|member| f(member.slot));
+        }
+    }
+
+    /// Gives those who are away their share of a parcel, on their own queues. Returns who they are, in order (L2). Called by the one
+    /// who consumes the lane.
+    pub(super) fn forward(&self, lane: &LaneCore<P>, parcel: &Parcel<P>) -> SmallVec<[SlotId; 4]> {
+        let mut forwarded = SmallVec::new();
+        if !lane.has_away() {
+            return forwarded;
+        }
+        // Pinned before a tenant is looked at: a slot whose tenant lives then gets no other before the push (I7).
+        let _pin = epoch::pin();
+        let bound = self.bound(parcel.message.weight);
+        let mut settled = Settled::default();
+        let mut ended: SmallVec<[SlotId; 4]> = SmallVec::new();
+        let mut panicked: Panicked = None;
+        for leaf in parcel.members.leaves() {
+            let mut publication = None;
+            for (place, member) in leaf.members().iter().enumerate() {
+                let slot = member.slot;
+                if !self.registry.slots.gates(slot).state(slot).is_away()
+                    || parcel.excluded.binary_search(&slot).is_ok()
+                {
+                    continue;
+                }
+                let tenant = self.registry.slot(slot).tenant();
+                if !tenant.is_live() || !tenant.is_of(member.auth) {
+                    continue;
+                }
+                forwarded.push(slot);
+                let publication =
+                    publication.get_or_insert_with(|| Publication::new(Arc::clone(&parcel.message), leaf));
+                let queue = self.registry.slots.queue(slot);
+                let sent = match publication.push(queue, place as u32, member.auth, &bound) {
+                    Pushed::Sent => true,
+                    Pushed::SentToSleeper => {
+                        let woken = catch_unwind(AssertUnwindSafe(|| self.wake(slot)));
+                        panicked = panicked.or(woken.err());
+                        true
+                    }
+                    Pushed::Full => {
+                        let sent = self.overflow(publication, slot, place as u32, member.auth, &bound);
+                        if !sent && self.overflow == Overflow::Close {
+                            ended.push(slot);
+                        }
+                        sent
+                    }
+                    Pushed::Closed => false,
+                };
+                settled.forwarded += u64::from(sent);
+                settled.released += u64::from(!sent);
+            }
+        }
+        lane.settle(settled);
+        for slot in ended {
+            self.end(slot, None, CloseReason::Overflow);
+        }
+        if let Some(panic) = panicked {
+            resume_unwind(panic);
+        }
+        forwarded
+    }
+
+    /// Hands a control event of a connection that is away on to its own queue; gives back that of another, if its tenancy goes on. The
+    /// caller has pinned the epoch.
+    pub(super) fn forward_control(&self, slot: SlotId, born: u32, event: Control) -> Option<Control> {
+        let tenant = self.registry.slot(slot).peek_tenant();
+        if !tenant.is_live() || tenant.born != born {
+            return None;
+        }
+        if self.registry.slots.gates(slot).state(slot).is_away() {
+            self.tell_own_queue(slot, event);
+            return None;
+        }
+        Some(event)
+    }
+
+    /// The consumer of a lane is gone, and its connections have ended: others take care of those that are away (L4).
+    pub(super) fn abandon(&self, lane: &LaneCore<P>) {
+        // Release: pairs with Acquire in wake_lane().
+        lane.orphan.store(1, Ordering::Release);
+        self.drain(lane);
+        self.lanes.leave(lane.id);
+    }
+
+    /// Forwards all that an orphan holds. One thread at a time, so that the order stays (L1); who comes second leaves it to the first,
+    /// which looks again.
+    #[cold]
+    fn drain(&self, lane: &LaneCore<P>) {
+        // AcqRel: the queue's consumer changes hands.
+        if lane.drainers.fetch_add(1, Ordering::AcqRel) > 0 {
+            return;
+        }
+        let tally = Tally::new();
+        let mut seen = 1;
+        loop {
+            match lane.queue.take(LEASE, &tally) {
+                Taken::Entry(Entry::Broadcast(parcel)) => {
+                    let forwarded = self.forward(lane, &parcel).len();
+                    let released = (parcel.deliveries() - forwarded) as u64;
+                    lane.settle(Settled { released, ..Settled::default() });
+                    continue;
+                }
+                Taken::Entry(Entry::Control { slot, born, event }) => {
+                    let _pin = epoch::pin();
+                    drop(self.forward_control(slot, born, event));
+                    continue;
+                }
+                Taken::Busy => {
+                    spin();
+                    continue;
+                }
+                // Of those who are gone, or a note of a reset.
+                Taken::Entry(_) | Taken::Lagged(_) => continue,
+                Taken::Empty | Taken::Closed | Taken::Superseded => {}
+                Taken::Delivery(_) | Taken::Control(_) => continue,
+            }
+            // The next push finds it parked and comes here (see `Parker`).
+            if lane.queue.park() != Parked::Yes {
+                continue;
+            }
+            match lane.drainers.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+    }
+}
