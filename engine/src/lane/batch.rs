@@ -97,7 +97,7 @@ impl<P> Batch<P> {
         let mut leaf = None;
         let mut at = 0;
         // Where the last call stopped.
-        while let Some(next) = leaves.next() {
+        for next in leaves.by_ref() {
             at = next.members().partition_point(|member| member.slot < *passed);
             if at < next.len() {
                 leaf = Some(&**next);
