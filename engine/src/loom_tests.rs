@@ -53,15 +53,15 @@ pub(crate) fn explore(name: &str, preemptions: usize, script: impl Fn() + Send +
     assert!(executions > 1, "loom saw nothing to interleave");
 }
 
-fn engine() -> Realtime<u32> {
+pub(crate) fn engine() -> Realtime<u32> {
     Realtime::builder().clock(|| 1_000_000).build().expect("within the ranges")
 }
 
-fn channel() -> Channel {
+pub(crate) fn channel() -> Channel {
     Channel::atom("c")
 }
 
-fn tab(name: &str) -> Client {
+pub(crate) fn tab(name: &str) -> Client {
     Client::new(name)
 }
 
@@ -73,7 +73,7 @@ fn staying(realtime: &Realtime<u32>) -> Connection<u32> {
 }
 
 /// All events that are there now.
-fn drain(connection: &mut Connection<u32>) -> Vec<Event<u32>> {
+pub(crate) fn drain(connection: &mut Connection<u32>) -> Vec<Event<u32>> {
     let mut events = Vec::new();
     loop {
         match connection.try_recv() {
@@ -83,7 +83,7 @@ fn drain(connection: &mut Connection<u32>) -> Vec<Event<u32>> {
     }
 }
 
-fn broadcasts(events: &[Event<u32>]) -> Vec<u32> {
+pub(crate) fn broadcasts(events: &[Event<u32>]) -> Vec<u32> {
     let params = |event: &Event<u32>| match event {
         Event::Broadcast(delivery) => Some(*delivery.params()),
         _ => None,
@@ -91,7 +91,7 @@ fn broadcasts(events: &[Event<u32>]) -> Vec<u32> {
     events.iter().filter_map(params).collect()
 }
 
-fn assert_balanced(realtime: &Realtime<u32>) {
+pub(crate) fn assert_balanced(realtime: &Realtime<u32>) {
     let stats = realtime.stats();
     assert_eq!(stats.accepted, stats.taken + stats.queued + stats.released + stats.withheld, "{stats:?}");
 }

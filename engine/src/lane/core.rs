@@ -9,8 +9,9 @@
 //!   out from there or forwarded, in the order of that queue. So moving a connection reorders nothing (rule B4).
 //! * **L2** The consumer decides once for each entry and connection whether to forward: when it takes the entry, and the batch keeps the
 //!   list. So a supersede meanwhile neither loses nor doubles it (rule B5): what was taken is the old receiver's, the rest the new one's.
-//! * **L3** A count of `away` is raised before the gate is shut, and lowered by the end of the tenancy or by the one who finds that it
-//!   has ended: both look at the same atomic, so it is lowered once. The consumer skips the search when the count is zero.
+//! * **L3** `away` is raised with a gate that is shut for it, and lowered by the end of the tenancy or by the one who finds that it has
+//!   ended: both change the same atomic, so it is lowered once. The consumer skips the search when the count is zero: who was counted
+//!   before an entry was pushed is seen with the entry; of another one the entry may be the old receiver's (L2).
 //! * **L4** A lane without a consumer lives on while connections are at home on it: who pushes to it forwards what it holds ([`Engine::drain`]).
 
 use std::any::Any;
@@ -108,8 +109,8 @@ impl<P> LaneCore<P> {
 
     /// Whether any connection at home here may be away.
     pub(super) fn has_away(&self) -> bool {
-        // Acquire: pairs with AcqRel in depart().
-        self.away.load(Ordering::Acquire) > 0
+        // Relaxed, as all its changes: ordered by the queue's word (L3).
+        self.away.load(Ordering::Relaxed) > 0
     }
 
     pub(super) fn settle(&self, settled: Settled) {
@@ -316,11 +317,10 @@ impl<P: Send + Sync + 'static> Engine<P> {
         }
         let gates = self.registry.slots.gates(slot);
         self.lanes.read(home, |lane| {
-            // AcqRel: before the gate is shut (L3).
-            lane.away.fetch_add(1, Ordering::AcqRel);
+            lane.away.fetch_add(1, Ordering::Relaxed);
             let was = gates.shut(slot, Shut::Away);
             if was.is_away() || was.has_ended() {
-                lane.away.fetch_sub(1, Ordering::AcqRel);
+                lane.away.fetch_sub(1, Ordering::Relaxed);
             }
             if was.is_open() {
                 let (token, born) = (gates.token(slot), self.registry.slot(slot).peek_tenant().born);
@@ -334,8 +334,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let gates = self.registry.slots.gates(slot);
         let was = gates.shut(slot, Shut::Ended);
         if was.is_away() {
-            // AcqRel: L3.
-            self.lanes.read(self.registry.slot(slot).home(), |lane| lane.away.fetch_sub(1, Ordering::AcqRel));
+            self.lanes
+                .read(self.registry.slot(slot).home(), |lane| lane.away.fetch_sub(1, Ordering::Relaxed));
         }
         was.is_open().then(|| gates.token(slot))
     }

@@ -7,8 +7,10 @@
 mod batch;
 mod core;
 mod guests;
+#[cfg(all(test, holocast_loom))]
+mod loom_tests;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -116,8 +118,8 @@ pub struct Lane<P: Send + Sync + 'static> {
     engine: Arc<Engine<P>>,
     core: Arc<LaneCore<P>>,
     guests: Guests<P>,
-    /// Connections at home here, until their end was told.
-    direct: HashSet<LaneKey, foldhash::fast::RandomState>,
+    /// Connections at home here, until their end was told, with the generation of their lease.
+    direct: HashMap<LaneKey, u32, foldhash::fast::RandomState>,
     /// Whether guests come first this time.
     guests_first: bool,
     /// What the queue asks for and a lane counts otherwise.
@@ -134,7 +136,7 @@ impl<P: Send + Sync + 'static> Lane<P> {
             guests: Guests::new(&engine, &core),
             engine,
             core,
-            direct: HashSet::default(),
+            direct: HashMap::default(),
             guests_first: false,
             tally: Tally::new(),
         }
@@ -183,7 +185,7 @@ impl<P: Send + Sync + 'static> Lane<P> {
             key
         } else {
             let key = LaneKey { slot, number: tenant.born, guest: false };
-            self.direct.insert(key);
+            self.direct.insert(key, tenant.generation);
             key
         };
         Ok(LaneConnected { key, receipts, superseded })
@@ -210,14 +212,14 @@ impl<P: Send + Sync + 'static> Lane<P> {
             // Its end comes with its drop, unless it was superseded.
             return self.guests.remove(key).is_some_and(|connection| connection.end());
         }
-        self.direct.remove(&key) && self.end_direct(key)
+        self.direct.remove(&key).is_some_and(|generation| self.end_direct(key, generation))
     }
 
-    fn end_direct(&self, key: LaneKey) -> bool {
+    fn end_direct(&self, key: LaneKey, generation: u32) -> bool {
         let _pin = epoch::pin();
-        let tenant = self.engine.registry.slot(key.slot).tenant();
-        // A tenancy that has ended meanwhile, and perhaps another in its slot.
-        tenant.is_live() && tenant.born == key.number && self.engine.end_muted(key.slot, tenant.generation)
+        let tenant = self.engine.registry.slot(key.slot).peek_tenant();
+        // Otherwise the tenancy has ended meanwhile, and perhaps another is in its slot.
+        tenant.is_live() && tenant.born == key.number && self.engine.end_muted(key.slot, generation)
     }
 
     /// The next event, if there is one.
@@ -277,7 +279,7 @@ impl<P: Send + Sync + 'static> Lane<P> {
             Entry::Control { slot, born, event } => self.open_control(slot, born, event),
             Entry::Closed { slot, born, token, reason } => {
                 let key = LaneKey { slot, number: born, guest: false };
-                self.direct.remove(&key).then_some(LaneEvent::One(token, Event::Closed(reason)))
+                self.direct.remove(&key).map(|_| LaneEvent::One(token, Event::Closed(reason)))
             }
             Entry::Ready(key) => {
                 self.guests.ready(key);
@@ -367,8 +369,8 @@ impl<P: Send + Sync + 'static> Lane<P> {
 
 impl<P: Send + Sync + 'static> Drop for Lane<P> {
     fn drop(&mut self) {
-        for key in std::mem::take(&mut self.direct) {
-            self.end_direct(key);
+        for (key, generation) in std::mem::take(&mut self.direct) {
+            self.end_direct(key, generation);
         }
         // Before the lane is an orphan: nobody is left whom a wake would be for.
         self.guests.clear();

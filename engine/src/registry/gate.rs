@@ -71,17 +71,18 @@ impl Gates {
 
     /// Opens the gate for a new tenancy; the slot is the caller's alone.
     pub(crate) fn open(&self, slot: SlotId, auth: u32, token: u64) {
-        // Release, both: whoever reads this token finds the gate shut or opened again (G1).
+        // Release: whoever reads this token finds the gate shut, or opened again (G1).
         self.tokens[slot as usize % PAGE].store(token, Ordering::Release);
-        self.gates[slot as usize % PAGE].store(auth, Ordering::Release);
+        // Relaxed: published with the tenant.
+        self.gates[slot as usize % PAGE].store(auth, Ordering::Relaxed);
     }
 
     /// The token, if the gate is open for this count.
     #[inline]
     pub(crate) fn pass(&self, slot: SlotId, auth: u32) -> Option<u64> {
         let token = self.token(slot);
-        // Acquire: pairs with AcqRel in raise() and shut(): what was withheld before this call is withheld by it.
-        (self.gates[slot as usize % PAGE].load(Ordering::Acquire) == auth).then_some(token)
+        // Relaxed: a call that is known to come after raise() or shut() finds what they left, as it is one location; the token came first.
+        (self.gates[slot as usize % PAGE].load(Ordering::Relaxed) == auth).then_some(token)
     }
 
     /// The token of the tenancy. See G1 for when to trust it.
@@ -92,18 +93,18 @@ impl Gates {
     }
 
     pub(crate) fn state(&self, slot: SlotId) -> State {
-        // Acquire: as in pass().
-        State(self.gates[slot as usize % PAGE].load(Ordering::Acquire))
+        // Relaxed: as in pass().
+        State(self.gates[slot as usize % PAGE].load(Ordering::Relaxed))
     }
 
     /// Has an open gate ask for a newer count (rule C5).
     pub(crate) fn raise(&self, slot: SlotId, auth: u32) {
         let gate = &self.gates[slot as usize % PAGE];
-        let mut now = gate.load(Ordering::Acquire);
+        // Relaxed, also below: as in pass(). From here on nothing is handed out under the old user.
+        let mut now = gate.load(Ordering::Relaxed);
         // Counts only grow, so a late call changes nothing; SHUT is above all of them.
         while now < auth {
-            // AcqRel: pairs with Acquire in pass(): from here on nothing is handed out under the old user.
-            match gate.compare_exchange_weak(now, auth, Ordering::AcqRel, Ordering::Acquire) {
+            match gate.compare_exchange_weak(now, auth, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(newer) => now = newer,
             }
@@ -117,8 +118,8 @@ impl Gates {
             Shut::Ended => ENDED,
             Shut::Mute => MUTE,
         };
-        // AcqRel: pairs with Acquire in pass(); of several calls one finds it open.
-        State(self.gates[slot as usize % PAGE].fetch_or(SHUT | why, Ordering::AcqRel))
+        // Relaxed: as in pass(); of several calls one finds it open. Comes before open() for another tenancy by the slot's own way there.
+        State(self.gates[slot as usize % PAGE].fetch_or(SHUT | why, Ordering::Relaxed))
     }
 }
 

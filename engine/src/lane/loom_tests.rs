@@ -1,0 +1,312 @@
+//! Lanes under loom: publish, take and hand out beside disconnect, supersede, identify and the drop of a lane. As in `loom_tests.rs`
+//! each test states what it proves and the weakening that was seen to make it fail.
+
+use loom::thread;
+
+use super::{Lane, LaneEvent};
+use crate::loom_tests::{assert_balanced, broadcasts, channel, drain, engine, explore, race, tab};
+use crate::sync::{AtomicU32, Ordering};
+use crate::{CloseReason, Connection, Event, Realtime};
+
+const TOKEN: u64 = 42;
+
+/// A lane that serves the tab `i`, bound to the channel.
+fn lane_of_i(realtime: &Realtime<u32>) -> (Lane<u32>, super::LaneKey) {
+    let mut lane = realtime.lane();
+    let key = lane.connect(&tab("i"), TOKEN).unwrap().key;
+    realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
+    (lane, key)
+}
+
+/// What a lane hands out: params by token, and ends as params of 1,000 and more.
+fn work_off(lane: &mut Lane<u32>) -> Vec<(u64, u32)> {
+    let mut got = Vec::new();
+    while let Some(event) = lane.try_recv() {
+        hand_out(event, &mut got);
+    }
+    got
+}
+
+const SUPERSEDED: u32 = 1000;
+const DISCONNECTED: u32 = 1001;
+
+fn hand_out(event: LaneEvent<u32>, got: &mut Vec<(u64, u32)>) {
+    match event {
+        LaneEvent::Broadcast(mut batch) => {
+            let params = *batch.params();
+            got.extend(batch.receivers().map(|(token, _)| (token, params)));
+        }
+        LaneEvent::One(token, Event::Broadcast(delivery)) => got.push((token, *delivery.params())),
+        LaneEvent::One(token, Event::Closed(CloseReason::Superseded)) => got.push((token, SUPERSEDED)),
+        LaneEvent::One(token, Event::Closed(_)) => got.push((token, DISCONNECTED)),
+        LaneEvent::One(..) | LaneEvent::Lagged(_) => {}
+    }
+}
+
+/// Q5: a lane about to sleep is woken by a broadcast.
+/// Fails if a broadcast to a lane wakes nobody.
+#[test]
+fn q5_a_parked_lane_is_woken_by_a_broadcast() {
+    explore("lane: park/broadcast", 3, || {
+        let realtime = engine();
+        let (mut lane, _) = lane_of_i(&realtime);
+        let (reach, event) = race(
+            move || realtime.broadcast_action(&channel(), "x", 1).unwrap(),
+            move || loom::future::block_on(lane.recv()),
+        );
+        assert!(matches!(event, LaneEvent::Broadcast(_)) && reach.reached == 1);
+    });
+}
+
+/// Q5, C3: a lane about to sleep is woken by a broadcast to a connection that it serves from a queue of its own.
+/// Fails if a guest's signal is lowered after its queue was looked at.
+#[test]
+fn q5_a_parked_lane_is_woken_for_a_guest() {
+    explore("lane: park/guest", 2, || {
+        let realtime = engine();
+        let old = realtime.connect(&tab("i")).unwrap().connection;
+        realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
+        let mut lane = realtime.lane();
+        assert!(lane.connect(&tab("i"), TOKEN).unwrap().superseded);
+        drop(old);
+        assert!(lane.try_recv().is_none());
+        race(
+            move || {
+                realtime.broadcast_action(&channel(), "x", 1).unwrap();
+                realtime.broadcast_action(&channel(), "x", 2).unwrap();
+            },
+            move || {
+                for _ in 0..2 {
+                    let event = loom::future::block_on(lane.recv());
+                    assert!(matches!(event, LaneEvent::One(TOKEN, Event::Broadcast(_))));
+                }
+            },
+        );
+    });
+}
+
+/// C4, B5: a broadcast beside the lane's own disconnect: nothing is handed out after that, and the accounting balances.
+/// Fails if `pass` does not look at the gate.
+#[test]
+fn c4_nothing_is_handed_out_after_the_lane_has_disconnected() {
+    explore("lane: disconnect/broadcast", 3, || {
+        let realtime = engine();
+        let (mut lane, key) = lane_of_i(&realtime);
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let publisher = realtime.clone();
+        let (_, (_lane, got)) = race(
+            move || publisher.broadcast_action(&channel(), "x", 2).unwrap(),
+            move || {
+                assert!(lane.disconnect(key));
+                let got = work_off(&mut lane);
+                (lane, got)
+            },
+        );
+        assert_eq!(got, []);
+        assert_balanced(&realtime);
+    });
+}
+
+/// C4: a disconnect elsewhere beside a take: what is handed out comes before the end.
+/// Fails if the end of a tenancy does not shut the gate.
+#[test]
+fn c4_an_end_elsewhere_comes_last() {
+    explore("lane: take/disconnect", 3, || {
+        let realtime = engine();
+        let (mut lane, _) = lane_of_i(&realtime);
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let ending = realtime.clone();
+        let (ended, (mut lane, mut got)) = race(
+            move || ending.disconnect("i"),
+            move || {
+                let got = work_off(&mut lane);
+                (lane, got)
+            },
+        );
+        got.extend(work_off(&mut lane));
+        assert!(ended);
+        assert!(got == [(TOKEN, 1), (TOKEN, DISCONNECTED)] || got == [(TOKEN, DISCONNECTED)], "{got:?}");
+        assert_balanced(&realtime);
+    });
+}
+
+fn check_takeover(of_lane: &[(u64, u32)], of_new: &[u32], all: &[u32]) {
+    let (last, before) = of_lane.split_last().expect("the end was told");
+    assert_eq!(*last, (TOKEN, SUPERSEDED), "{of_lane:?}");
+    let got: Vec<u32> = before.iter().map(|(_, params)| *params).chain(of_new.iter().copied()).collect();
+    assert_eq!(got, all);
+}
+
+/// C3, B4, B5, L1, L2: a supersede by a receiver with a queue of its own beside a publisher and a take: each message comes out once,
+/// in order, at one of the two.
+/// Fails if the batch is not told whom it was forwarded for, or if nothing is forwarded.
+#[test]
+fn c3_a_supersede_of_a_lane_loses_and_doubles_nothing() {
+    explore("lane: supersede/take/broadcast", 2, || {
+        let realtime = engine();
+        let (mut lane, _) = lane_of_i(&realtime);
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let publisher = realtime.clone();
+        let publisher =
+            thread::spawn(move || publisher.broadcast_action(&channel(), "x", 2).unwrap().reached);
+        let connecting = realtime.clone();
+        let (mut connected, (mut lane, mut got)) = race(
+            move || connecting.connect(&tab("i")).unwrap(),
+            move || {
+                let mut got = Vec::new();
+                if let Some(event) = lane.try_recv() {
+                    hand_out(event, &mut got);
+                }
+                (lane, got)
+            },
+        );
+        assert_eq!((connected.receipts.len(), publisher.join().unwrap()), (1, 1));
+        got.extend(work_off(&mut lane));
+        check_takeover(&got, &broadcasts(&drain(&mut connected.connection)), &[1, 2]);
+        assert_balanced(&realtime);
+    });
+}
+
+/// C3, L1: what is published after the connect returned goes to the new receiver.
+/// Fails if `depart` is left out.
+#[test]
+fn c3_what_comes_after_a_supersede_is_the_new_receivers() {
+    explore("lane: supersede, broadcast/take", 2, || {
+        let realtime = engine();
+        let (mut lane, _) = lane_of_i(&realtime);
+        let connecting = realtime.clone();
+        let (mut connection, (mut lane, mut got)) = race(
+            move || {
+                let connection = connecting.connect(&tab("i")).unwrap().connection;
+                assert_eq!(connecting.broadcast_action(&channel(), "x", 1).unwrap().reached, 1);
+                connection
+            },
+            move || {
+                let got = work_off(&mut lane);
+                (lane, got)
+            },
+        );
+        got.extend(work_off(&mut lane));
+        check_takeover(&got, &broadcasts(&drain(&mut connection)), &[1]);
+        assert_balanced(&realtime);
+    });
+}
+
+/// C5: nothing of the old user's is handed out after a logout returned, also from a batch that was taken before.
+/// Fails if `announce` does not raise the gate.
+#[test]
+fn c5_nothing_of_the_old_user_is_handed_out_after_identify_on_a_lane() {
+    explore("lane: identify/hand out", 3, || {
+        let realtime = engine();
+        let mut lane = realtime.lane();
+        lane.connect(&tab("i").with_user(7), TOKEN).unwrap();
+        realtime.put_subscription(&tab("i").with_user(7), &channel(), "a").unwrap();
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let returned = std::sync::Arc::new(AtomicU32::new(0));
+        let (identifying, over) = (realtime.clone(), std::sync::Arc::clone(&returned));
+        let (_, _lane) = race(
+            move || {
+                assert!(identifying.identify(&tab("i")).unwrap());
+                over.store(1, Ordering::Release);
+            },
+            move || {
+                let Some(LaneEvent::Broadcast(mut batch)) = lane.try_recv() else { panic!("a broadcast") };
+                let returned = returned.load(Ordering::Acquire) == 1;
+                let handed_out = batch.receivers().count();
+                assert!(!returned || handed_out == 0);
+                lane
+            },
+        );
+        assert_balanced(&realtime);
+    });
+}
+
+/// G1, I7: an entry that names a slot is never handed out under the token of the slot's next tenant.
+/// Fails if a tenancy begins with the count of the last one, or with Relaxed for the token's Release or Acquire.
+#[test]
+fn i7_a_batch_never_reaches_the_next_tenant_of_a_slot() {
+    explore("lane: recycle/hand out", 2, || {
+        let realtime = engine();
+        let (mut lane, _) = lane_of_i(&realtime);
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let connecting = realtime.clone();
+        let (other, (mut lane, mut got)) = race(
+            move || {
+                assert!(connecting.disconnect("i"));
+                let mut other = connecting.lane();
+                other.connect(&tab("j"), TOKEN + 1).unwrap();
+                other
+            },
+            move || {
+                let got = work_off(&mut lane);
+                (lane, got)
+            },
+        );
+        got.extend(work_off(&mut lane));
+        assert!(got.iter().all(|(token, _)| *token == TOKEN), "{got:?}");
+        drop(other);
+        assert_balanced(&realtime);
+    });
+}
+
+/// L4, B5: a connection that was taken over from a lane loses nothing when that lane is dropped beside a publisher.
+/// Fails if a push to an orphan drains nothing, or if `drain` does not park.
+#[test]
+fn l4_an_orphan_forwards_what_is_pushed_to_it() {
+    explore("lane: drop/broadcast", 2, || {
+        let realtime = engine();
+        let (lane, _) = lane_of_i(&realtime);
+        let mut connection: Connection<u32> = realtime.connect(&tab("i")).unwrap().connection;
+        let publisher = realtime.clone();
+        race(
+            move || {
+                publisher.broadcast_action(&channel(), "x", 1).unwrap();
+                publisher.broadcast_action(&channel(), "x", 2).unwrap();
+            },
+            move || drop(lane),
+        );
+        assert_eq!(broadcasts(&drain(&mut connection)), [1, 2]);
+        assert_balanced(&realtime);
+    });
+}
+
+/// L4, B4: two publishers at an orphan: one forwards at a time, and none of theirs is left behind.
+/// Fails if `drain` does not look again for who came meanwhile, or lets two in at once.
+#[test]
+fn l4_two_publishers_at_an_orphan_leave_nothing_behind() {
+    explore("lane: orphan/broadcasts", 2, || {
+        let realtime = engine();
+        let (lane, _) = lane_of_i(&realtime);
+        let mut connection: Connection<u32> = realtime.connect(&tab("i")).unwrap().connection;
+        drop(lane);
+        let (one, other) = (realtime.clone(), realtime.clone());
+        race(
+            move || {
+                one.broadcast_action(&channel(), "x", 1).unwrap();
+                one.broadcast_action(&channel(), "x", 2).unwrap();
+            },
+            move || other.broadcast_action(&channel(), "x", 3).unwrap(),
+        );
+        let mut got = broadcasts(&drain(&mut connection));
+        let other = got.iter().position(|params| *params == 3).expect("the other's");
+        got.remove(other);
+        assert_eq!(got, [1, 2]);
+        assert_balanced(&realtime);
+    });
+}
+
+/// L3: a supersede beside the end of the tenancy leaves nobody counted as away.
+/// Fails if `depart` does not look whether the tenancy has ended, or if the end does not look who was away.
+#[test]
+fn l3_who_has_ended_is_not_counted_as_away() {
+    explore("lane: supersede/disconnect", 3, || {
+        let realtime = engine();
+        let (lane, _) = lane_of_i(&realtime);
+        let (connecting, ending) = (realtime.clone(), realtime.clone());
+        let (connected, _) =
+            race(move || connecting.connect(&tab("i")).unwrap(), move || ending.disconnect("i"));
+        drop(connected);
+        assert!(!lane.core.has_away());
+        assert_eq!(realtime.stats().connections, 0);
+    });
+}
