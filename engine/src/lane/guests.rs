@@ -1,6 +1,7 @@
 //! Connections that a lane serves from their own queues, because another receiver had them before (rule C3).
 //!
-//! Each has a waker that puts its key on the lane's queue, once until it is looked at again. So the lane sleeps on one queue only.
+//! Each has a waker that puts its key on the lane's queue. So the lane sleeps on one queue only. A wake takes the waker, and a look at the
+//! guest registers it again: so there are not many keys of one guest at a time, and one too many is one look too many.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -12,23 +13,17 @@ use crate::connection::Connection;
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::queue::Entry;
-use crate::sync::{AtomicU32, Ordering};
 
 /// Wakes the lane for one of its guests. Holds neither of both: a waker may outlive them.
 struct Signal<P: Send + Sync + 'static> {
     engine: Weak<Engine<P>>,
     core: Weak<LaneCore<P>>,
     key: u64,
-    /// 1: the key is on its way.
-    raised: AtomicU32,
 }
 
 impl<P: Send + Sync + 'static> Wake for Signal<P> {
     fn wake(self: Arc<Self>) {
-        // AcqRel: pairs with the swap in take(): either the key goes there again, or what was pushed before is seen there.
-        if self.raised.swap(1, Ordering::AcqRel) == 0
-            && let (Some(engine), Some(core)) = (self.engine.upgrade(), self.core.upgrade())
-        {
+        if let (Some(engine), Some(core)) = (self.engine.upgrade(), self.core.upgrade()) {
             engine.post(&core, Entry::Ready(self.key));
         }
     }
@@ -37,7 +32,6 @@ impl<P: Send + Sync + 'static> Wake for Signal<P> {
 struct Guest<P: Send + Sync + 'static> {
     token: u64,
     connection: Connection<P>,
-    signal: Arc<Signal<P>>,
     waker: Waker,
 }
 
@@ -76,14 +70,9 @@ impl<P: Send + Sync + 'static> Guests<P> {
 
     pub(super) fn insert(&mut self, key: LaneKey, token: u64, connection: Connection<P>) {
         let key = packed(key);
-        let signal = Arc::new(Signal {
-            engine: Weak::clone(&self.engine),
-            core: Weak::clone(&self.core),
-            key,
-            raised: AtomicU32::new(0),
-        });
-        let waker = Waker::from(Arc::clone(&signal));
-        self.guests.insert(key, Guest { token, connection, signal, waker });
+        let (engine, core) = (Weak::clone(&self.engine), Weak::clone(&self.core));
+        let waker = Waker::from(Arc::new(Signal { engine, core, key }));
+        self.guests.insert(key, Guest { token, connection, waker });
         // The first look registers the waker.
         self.ready.push_back(key);
     }
@@ -101,8 +90,6 @@ impl<P: Send + Sync + 'static> Guests<P> {
     pub(super) fn take(&mut self) -> Option<(u64, Event<P>)> {
         while let Some(key) = self.ready.pop_front() {
             let Some(guest) = self.guests.get_mut(&key) else { continue };
-            // AcqRel: see wake().
-            guest.signal.raised.swap(0, Ordering::AcqRel);
             let token = guest.token;
             match guest.connection.poll_recv(&mut Context::from_waker(&guest.waker)) {
                 Poll::Ready(Some(event)) => {

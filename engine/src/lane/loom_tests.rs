@@ -59,7 +59,7 @@ fn q5_a_parked_lane_is_woken_by_a_broadcast() {
 }
 
 /// Q5, C3: a lane about to sleep is woken by a broadcast to a connection that it serves from a queue of its own.
-/// Fails if a guest's signal is lowered after its queue was looked at.
+/// Fails if the waker of a guest puts nothing on the lane's queue.
 #[test]
 fn q5_a_parked_lane_is_woken_for_a_guest() {
     explore("lane: park/guest", 2, || {
