@@ -60,6 +60,18 @@ impl Counts {
         stats.released += released;
         stats.queued += get(&self.accepted).saturating_sub(taken + forwarded + withheld + released);
     }
+
+    fn all(&self) -> [&AtomicU64; 5] {
+        [&self.accepted, &self.taken, &self.forwarded, &self.withheld, &self.released]
+    }
+
+    /// Moves all of them to where they are found when the lane is not.
+    fn move_to(&self, totals: &Counts) {
+        for (counter, total) in self.all().into_iter().zip(totals.all()) {
+            // AcqRel: what is added later is added by somebody who sees that the lane is gone.
+            total.fetch_add(counter.swap(0, Ordering::AcqRel), Ordering::Relaxed);
+        }
+    }
 }
 
 /// What became of deliveries of a lane.
@@ -86,6 +98,8 @@ pub(crate) struct LaneCore<P> {
     /// Who forwards for an orphan, and how many came meanwhile.
     drainers: AtomicU64,
     counts: Counts,
+    /// 1: the lane is in no map any more, and its counts are among those of the lanes that are gone.
+    gone: AtomicU32,
     /// Of the lanes that are gone.
     totals: Arc<Counts>,
 }
@@ -114,16 +128,27 @@ impl<P> LaneCore<P> {
     }
 
     pub(super) fn settle(&self, settled: Settled) {
-        // Relaxed: counts. A batch may be dropped by any thread.
+        // AcqRel: after the move of the counts it sees that the lane is gone. A batch may be dropped by any thread, at any time.
         let add = |counter: &AtomicU64, more: u64| {
             if more > 0 {
-                counter.fetch_add(more, Ordering::Relaxed);
+                counter.fetch_add(more, Ordering::AcqRel);
             }
         };
         add(&self.counts.taken, settled.taken);
         add(&self.counts.forwarded, settled.forwarded);
         add(&self.counts.withheld, settled.withheld);
         add(&self.counts.released, settled.released);
+        // Relaxed: by the orderings above.
+        if self.gone.load(Ordering::Relaxed) == 1 {
+            self.counts.move_to(&self.totals);
+        }
+    }
+
+    /// The lane is about to leave the map; its memory may stay for long.
+    fn retire(&self) {
+        // Relaxed: published by the move.
+        self.gone.store(1, Ordering::Relaxed);
+        self.counts.move_to(&self.totals);
     }
 }
 
@@ -131,17 +156,9 @@ impl<P> Drop for LaneCore<P> {
     fn drop(&mut self) {
         let tally = Tally::new();
         self.queue.release(&tally);
-        let mut last = Stats::default();
-        self.counts.add_to(&mut last);
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let add = |counter: &AtomicU64, more: u64| {
-            counter.fetch_add(more, Ordering::Relaxed);
-        };
-        add(&self.totals.accepted, get(&self.counts.accepted));
-        add(&self.totals.taken, last.taken);
-        add(&self.totals.forwarded, get(&self.counts.forwarded));
-        add(&self.totals.withheld, last.withheld);
-        add(&self.totals.released, last.released + get(&tally.released));
+        self.counts.move_to(&self.totals);
+        // Relaxed: a count.
+        self.totals.released.fetch_add(tally.released.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 
@@ -178,6 +195,7 @@ impl<P: Send + Sync + 'static> Lanes<P> {
                 orphan: AtomicU32::new(0),
                 drainers: AtomicU64::new(0),
                 counts: Counts::default(),
+                gone: AtomicU32::new(0),
                 totals: Arc::clone(&self.totals),
             });
             // After four billion lanes numbers come again.
@@ -197,7 +215,14 @@ impl<P: Send + Sync + 'static> Lanes<P> {
     /// A connection at home on the lane has ended, or its consumer is gone.
     pub(super) fn leave(&self, id: LaneId) {
         // AcqRel: the last one sees all that the others did.
-        if self.read(id, |lane| lane.homes.fetch_sub(1, Ordering::AcqRel) == 1) == Some(true) {
+        let last = |lane: &Arc<LaneCore<P>>| {
+            let last = lane.homes.fetch_sub(1, Ordering::AcqRel) == 1;
+            if last {
+                lane.retire();
+            }
+            last
+        };
+        if self.read(id, last) == Some(true) {
             self.lanes.remove_if(&id, |lane| lane.homes.load(Ordering::Acquire) == 0);
         }
     }
