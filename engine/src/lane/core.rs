@@ -36,7 +36,10 @@ use crate::sync::{AtomicU32, AtomicU64, Map, Ordering, epoch, spin};
 /// The lease of every lane's queue: it has one consumer, ever.
 pub(super) const LEASE: u32 = 1;
 
-/// Deliveries, counted.
+/// Lanes that have counters of their own; more of them share.
+const SHARDS: usize = if cfg!(holocast_loom) { 1 } else { 16 };
+
+/// Deliveries, counted: not with the lane, as they stay when it is gone.
 #[derive(Debug, Default)]
 struct Counts {
     /// Written by publishers.
@@ -59,18 +62,6 @@ impl Counts {
         stats.withheld += withheld;
         stats.released += released;
         stats.queued += get(&self.accepted).saturating_sub(taken + forwarded + withheld + released);
-    }
-
-    fn all(&self) -> [&AtomicU64; 5] {
-        [&self.accepted, &self.taken, &self.forwarded, &self.withheld, &self.released]
-    }
-
-    /// Moves all of them to where they are found when the lane is not.
-    fn move_to(&self, totals: &Counts) {
-        for (counter, total) in self.all().into_iter().zip(totals.all()) {
-            // AcqRel: what is added later is added by somebody who sees that the lane is gone.
-            total.fetch_add(counter.swap(0, Ordering::AcqRel), Ordering::Relaxed);
-        }
     }
 }
 
@@ -97,11 +88,8 @@ pub(crate) struct LaneCore<P> {
     orphan: AtomicU32,
     /// Who forwards for an orphan, and how many came meanwhile.
     drainers: AtomicU64,
-    counts: Counts,
-    /// 1: the lane is in no map any more, and its counts are among those of the lanes that are gone.
-    gone: AtomicU32,
-    /// Of the lanes that are gone.
-    totals: Arc<Counts>,
+    /// Of all lanes: see [`LaneCore::counts`].
+    shards: Arc<[Counts]>,
 }
 
 impl<P> fmt::Debug for LaneCore<P> {
@@ -113,6 +101,11 @@ impl<P> fmt::Debug for LaneCore<P> {
 impl<P> LaneCore<P> {
     pub(crate) fn id(&self) -> LaneId {
         self.id
+    }
+
+    /// Where this lane counts; few lanes share it.
+    fn counts(&self) -> &Counts {
+        &self.shards[self.id as usize % SHARDS]
     }
 
     /// One more connection is at home here.
@@ -128,27 +121,17 @@ impl<P> LaneCore<P> {
     }
 
     pub(super) fn settle(&self, settled: Settled) {
-        // AcqRel: after the move of the counts it sees that the lane is gone. A batch may be dropped by any thread, at any time.
+        // Relaxed: counts. A batch may be dropped by any thread.
         let add = |counter: &AtomicU64, more: u64| {
             if more > 0 {
-                counter.fetch_add(more, Ordering::AcqRel);
+                counter.fetch_add(more, Ordering::Relaxed);
             }
         };
-        add(&self.counts.taken, settled.taken);
-        add(&self.counts.forwarded, settled.forwarded);
-        add(&self.counts.withheld, settled.withheld);
-        add(&self.counts.released, settled.released);
-        // Relaxed: by the orderings above.
-        if self.gone.load(Ordering::Relaxed) == 1 {
-            self.counts.move_to(&self.totals);
-        }
-    }
-
-    /// The lane is about to leave the map; its memory may stay for long.
-    fn retire(&self) {
-        // Relaxed: published by the move.
-        self.gone.store(1, Ordering::Relaxed);
-        self.counts.move_to(&self.totals);
+        let counts = self.counts();
+        add(&counts.taken, settled.taken);
+        add(&counts.forwarded, settled.forwarded);
+        add(&counts.withheld, settled.withheld);
+        add(&counts.released, settled.released);
     }
 }
 
@@ -156,9 +139,8 @@ impl<P> Drop for LaneCore<P> {
     fn drop(&mut self) {
         let tally = Tally::new();
         self.queue.release(&tally);
-        self.counts.move_to(&self.totals);
-        // Relaxed: a count.
-        self.totals.released.fetch_add(tally.released.load(Ordering::Relaxed), Ordering::Relaxed);
+        let released = tally.released.load(Ordering::Relaxed);
+        self.settle(Settled { released, ..Settled::default() });
     }
 }
 
@@ -166,7 +148,7 @@ impl<P> Drop for LaneCore<P> {
 pub(crate) struct Lanes<P> {
     lanes: Map<LaneId, Arc<LaneCore<P>>>,
     next: AtomicU32,
-    totals: Arc<Counts>,
+    shards: Arc<[Counts]>,
 }
 
 impl<P: Send + Sync + 'static> Lanes<P> {
@@ -174,7 +156,7 @@ impl<P: Send + Sync + 'static> Lanes<P> {
         Self {
             lanes: Map::with_capacity(0),
             next: AtomicU32::new(OWN_QUEUE + 1),
-            totals: Arc::new(Counts::default()),
+            shards: (0..SHARDS).map(|_| Counts::default()).collect(),
         }
     }
 
@@ -194,9 +176,7 @@ impl<P: Send + Sync + 'static> Lanes<P> {
                 homes: AtomicU64::new(1),
                 orphan: AtomicU32::new(0),
                 drainers: AtomicU64::new(0),
-                counts: Counts::default(),
-                gone: AtomicU32::new(0),
-                totals: Arc::clone(&self.totals),
+                shards: Arc::clone(&self.shards),
             });
             // After four billion lanes numbers come again.
             if id != OWN_QUEUE
@@ -215,21 +195,13 @@ impl<P: Send + Sync + 'static> Lanes<P> {
     /// A connection at home on the lane has ended, or its consumer is gone.
     pub(super) fn leave(&self, id: LaneId) {
         // AcqRel: the last one sees all that the others did.
-        let last = |lane: &Arc<LaneCore<P>>| {
-            let last = lane.homes.fetch_sub(1, Ordering::AcqRel) == 1;
-            if last {
-                lane.retire();
-            }
-            last
-        };
-        if self.read(id, last) == Some(true) {
+        if self.read(id, |lane| lane.homes.fetch_sub(1, Ordering::AcqRel) == 1) == Some(true) {
             self.lanes.remove_if(&id, |lane| lane.homes.load(Ordering::Acquire) == 0);
         }
     }
 
     pub(crate) fn add_to(&self, stats: &mut Stats) {
-        self.totals.add_to(stats);
-        self.lanes.for_each(|_, lane| lane.counts.add_to(stats));
+        self.shards.iter().for_each(|counts| counts.add_to(stats));
     }
 }
 
@@ -264,7 +236,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                     };
                 if sent {
                     // Relaxed: a count.
-                    lane.counts.accepted.fetch_add(deliveries as u64, Ordering::Relaxed);
+                    lane.counts().accepted.fetch_add(deliveries as u64, Ordering::Relaxed);
                 }
                 if wake {
                     let woken = catch_unwind(AssertUnwindSafe(|| self.wake_lane(lane)));
