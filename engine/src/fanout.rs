@@ -4,6 +4,7 @@
 //! when another push, take, park or close of the same queue succeeded. Under `Overflow::Close` the publisher also ends the
 //! connections whose queue was full, after the walk: a lock-free edit of each of their channels.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::config::Overflow;
 use crate::engine::Engine;
 use crate::event::{CloseReason, Message, Reach};
 use crate::identity::Identity;
-use crate::index::{Cell, Member};
+use crate::index::{Cell, Member, Members};
 use crate::queue::{Bound, LEAF, Places, Publication, Pushed, Target, prefetch};
 use crate::registry::SlotId;
 use crate::sync::epoch;
@@ -51,6 +52,18 @@ impl Skip {
     }
 }
 
+/// What pushes one by one leave to be done when all are made.
+#[derive(Default)]
+pub(crate) struct After {
+    /// Connections that an overflow ends.
+    ended: SmallVec<[SlotId; 4]>,
+    /// The first panic of a waker.
+    panicked: Panicked,
+}
+
+/// The first panic of a waker, to go on with when everybody was woken.
+pub(crate) type Panicked = Option<Box<dyn Any + Send>>;
+
 impl<P: Send + Sync + 'static> Engine<P> {
     /// Delivers a message to its channel's members, if there are any.
     pub(crate) fn broadcast(
@@ -70,10 +83,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
     /// As [`Engine::broadcast`], for a cell at hand. The caller has pinned the epoch.
     pub(crate) fn fan_out(&self, cell: &Cell, excluded: &[Identity], message: Arc<Message<P>>) -> Reach {
         let snapshot = cell.snapshot();
-        let mut skip = Skip::default();
-        if !excluded.is_empty() {
-            skip = Skip::new(excluded.iter().flat_map(|identity| self.registry.excluded(identity)));
-        }
+        let mut skip = self.skip(excluded);
         let bound = self.bound(message.weight);
         let slots = &*self.registry.slots;
         let mut targets: SmallVec<[Target<'_, P>; LEAF]> = SmallVec::new();
@@ -134,9 +144,82 @@ impl<P: Send + Sync + 'static> Engine<P> {
         panicked.map_or(reach, |panic| resume_unwind(panic))
     }
 
+    /// The slots of the excluded, as they are found now.
+    #[inline]
+    fn skip(&self, excluded: &[Identity]) -> Skip {
+        if excluded.is_empty() {
+            return Skip::default();
+        }
+        Skip::new(excluded.iter().flat_map(|identity| self.registry.excluded(identity)))
+    }
+
+    /// Begins a broadcast that goes on in slices: the lanes get theirs at once. Returns what is left: the members with queues of their own,
+    /// and the slots to leave out, growing.
+    pub(crate) fn begin(
+        &self,
+        channel: &Channel,
+        excluded: &[Identity],
+        message: &Arc<Message<P>>,
+    ) -> (Members, SmallVec<[SlotId; 4]>, Reach) {
+        // As in broadcast().
+        let _pin = epoch::pin();
+        let (mut reach, mut panicked) = (Reach::default(), None);
+        let begun = self.index.read(channel, |cell| {
+            let snapshot = cell.snapshot();
+            let skip = self.skip(excluded);
+            panicked = self.fan_out_to_lanes(&snapshot.lanes, &skip.slots, message, &mut reach);
+            (snapshot.members.clone(), skip.slots)
+        });
+        self.count(reach);
+        if let Some(panic) = panicked {
+            resume_unwind(panic);
+        }
+        let (members, skipped) = begun.unwrap_or_default();
+        (members, skipped, reach)
+    }
+
+    /// Pushes the node of one member, wakes its receiver, and acts by the policy if the queue is full: what became of it.
+    pub(crate) fn push_one(
+        &self,
+        publication: &mut Publication<P>,
+        place: usize,
+        member: &Member,
+        bound: &Bound,
+        after: &mut After,
+    ) -> Pushed {
+        let Member { slot, auth, .. } = *member;
+        let pushed = publication.push(self.registry.slots.queue(slot), place as u32, auth, bound);
+        match pushed {
+            Pushed::SentToSleeper => {
+                let woken = catch_unwind(AssertUnwindSafe(|| self.wake(slot)));
+                after.panicked = after.panicked.take().or(woken.err());
+            }
+            Pushed::Full => {
+                if self.overflow(publication, slot, place as u32, auth, bound) {
+                    return Pushed::Sent;
+                }
+                if self.overflow == Overflow::Close {
+                    after.ended.push(slot);
+                }
+            }
+            Pushed::Sent | Pushed::Closed => {}
+        }
+        pushed
+    }
+
+    /// The end of a series of [`Engine::push_one`].
+    pub(crate) fn finish(&self, after: After) {
+        for slot in after.ended {
+            self.end(slot, None, CloseReason::Overflow);
+        }
+        if let Some(panic) = after.panicked {
+            resume_unwind(panic);
+        }
+    }
+
     /// A queue was full: acts by the policy and says whether the message got in after all.
     #[cold]
-    pub(crate) fn overflow(
+    fn overflow(
         &self,
         publication: &mut Publication<P>,
         slot: SlotId,

@@ -99,7 +99,6 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let slot = slots.allocate().ok_or(Error::TooManyConnections { limit: MAX_SLOTS })?;
         let (place, queue) = (slots.slot(slot), slots.queue(slot));
         place.prepare(lane.map_or(OWN_QUEUE, |(lane, _)| lane.id()));
-        queue.open();
         let last = place.tenant();
         let auth = last.auth + 1;
         let tenant = Arc::new(Tenant {
@@ -111,7 +110,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
             state: State::Live,
             parker: Arc::new(Parker::new()),
         });
+        // In this order: whoever finds the queue open finds this lease or a later one (`Queue::serves`).
         queue.set_lease(tenant.generation, tenant.auth);
+        queue.open();
         if let Some((lane, token)) = lane {
             lane.move_in();
             slots.gates(slot).open(slot, auth, token);

@@ -379,6 +379,29 @@ fn i7_a_message_never_reaches_the_next_tenant_of_a_slot() {
     });
 }
 
+/// I7: a slice of a broadcast that began before a slot was given away never reaches the next tenant.
+/// Fails if `serves` does not look at the count, or if a new tenancy opens its queue before it tells the lease.
+#[test]
+fn i7_a_slice_never_reaches_the_next_tenant_of_a_slot() {
+    explore("recycle/slice", 3, || {
+        let realtime = engine();
+        let leaving = realtime.connect(&tab("i")).unwrap().connection;
+        realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
+        let mut broadcast = realtime.broadcast_sliced(&[], &channel(), "x", 1).unwrap();
+        drop(leaving);
+        let connecting = realtime.clone();
+        let (_, mut next) = race(
+            move || {
+                broadcast.advance(1);
+                assert_eq!(broadcast.reach().reached, 0);
+            },
+            move || connecting.connect(&tab("j")).unwrap().connection,
+        );
+        assert!(drain(&mut next).is_empty());
+        assert_balanced(&realtime);
+    });
+}
+
 /// Q2, C4: an overflow that ends a connection beside its supersede: the accounting balances and no member is left.
 /// Fails if `end` is given the generation that the publisher knew instead of none.
 #[test]

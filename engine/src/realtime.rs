@@ -16,6 +16,7 @@ use crate::inspect::{Binding, Member};
 use crate::lane::Lane;
 use crate::lifecycle::Connected;
 use crate::receipt::Receipt;
+use crate::sliced::SlicedBroadcast;
 use crate::stats::Stats;
 use crate::text::{Cid, Text};
 use crate::token::{KeyRing, SigningKey};
@@ -339,6 +340,26 @@ impl<P: Send + Sync + 'static> Realtime<P> {
         excluded.iter().try_for_each(|identity| self.engine.check_identity(identity))?;
         let message = self.engine.message(channel, action.into(), params)?;
         Ok(self.engine.broadcast(channel, excluded, message))
+    }
+
+    /// As [`Realtime::broadcast_action_except`], in slices: for a publisher that must not be held up by very many receivers, such as a
+    /// task on a shared runtime. See [`SlicedBroadcast`].
+    ///
+    /// # Errors
+    /// A name beyond the limits; nothing is delivered.
+    ///
+    /// # Complexity
+    /// O(1), and a step for each lane.
+    pub fn broadcast_sliced(
+        &self,
+        excluded: &[Identity],
+        channel: &Channel,
+        action: impl Into<Text>,
+        params: P,
+    ) -> Result<SlicedBroadcast<P>, Error> {
+        excluded.iter().try_for_each(|identity| self.engine.check_identity(identity))?;
+        let message = self.engine.message(channel, action.into(), params)?;
+        Ok(SlicedBroadcast::new(&self.engine, channel, excluded, message))
     }
 
     /// A handle for broadcasts to one channel that skips hashing and look-up.

@@ -70,6 +70,12 @@ impl Counters {
 
     /// Counts one broadcast.
     pub(crate) fn broadcast(&self, accepted: usize, refused: usize) {
+        self.add(1, accepted, refused);
+    }
+
+    /// Counts broadcasts, and what became of their messages.
+    #[inline(always)]
+    pub(crate) fn add(&self, broadcasts: usize, accepted: usize, refused: usize) {
         let number = shard();
         // A thread's number is its own, so the first threads have shards where nobody else writes; the others share the rest.
         let own = number < OWN_SHARDS;
@@ -80,7 +86,7 @@ impl Counters {
             true => counter.store(counter.load(Ordering::Relaxed) + more as u64, Ordering::Relaxed),
             false => drop(counter.fetch_add(more as u64, Ordering::Relaxed)),
         };
-        add(&shard.broadcasts, 1);
+        add(&shard.broadcasts, broadcasts);
         add(&shard.accepted, accepted);
         add(&shard.refused, refused);
     }

@@ -218,6 +218,19 @@ impl<L: Leaf> Tree<L> {
     pub(crate) fn leaves(&self) -> Leaves<'_, L> {
         Leaves { pending: self.root.iter().collect() }
     }
+
+    /// The leaves in order, from the one on that holds, or would hold, `key`. O(log n).
+    pub(crate) fn leaves_from(&self, key: &L::Key) -> Leaves<'_, L> {
+        let mut pending = SmallVec::new();
+        let mut node = self.root.as_ref();
+        while let Some(Node::Branch(branch)) = node {
+            let at = branch.position(key);
+            pending.extend(branch.children[at + 1..].iter().rev().map(|(_, node)| node));
+            node = Some(&branch.children[at].1);
+        }
+        pending.extend(node);
+        Leaves { pending }
+    }
 }
 
 /// A root without the branches that have a single child.
@@ -333,16 +346,7 @@ impl<E: Entry> Set<E> {
 
     /// The entries from `key` on, in order.
     pub(crate) fn range_from<'a>(&'a self, key: &'a E::Key) -> impl Iterator<Item = &'a E> {
-        let mut pending = SmallVec::new();
-        let mut node = self.root.as_ref();
-        while let Some(Node::Branch(branch)) = node {
-            let at = branch.position(key);
-            pending.extend(branch.children[at + 1..].iter().rev().map(|(_, node)| node));
-            node = Some(&branch.children[at].1);
-        }
-        pending.extend(node);
-        let leaves = Leaves { pending };
-        leaves.flat_map(|leaf| leaf.0.iter()).skip_while(move |entry| entry.key() < key)
+        self.leaves_from(key).flat_map(|leaf| leaf.0.iter()).skip_while(move |entry| entry.key() < key)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &E> {

@@ -93,7 +93,7 @@ impl<P> Batch<P> {
     /// O(1) for each, over packed memory; allocates nothing.
     pub fn receivers(&mut self) -> Receivers<'_, P> {
         let Self { core, parcel, forwarded, left, passed } = self;
-        let mut leaves = parcel.members.leaves();
+        let mut leaves = parcel.members.leaves_from(passed);
         let mut leaf = None;
         let mut at = 0;
         // Where the last call stopped.

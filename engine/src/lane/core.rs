@@ -14,9 +14,8 @@
 //!   before an entry was pushed is seen with the entry; of another one the entry may be the old receiver's (L2).
 //! * **L4** A lane without a consumer lives on while connections are at home on it: who pushes to it forwards what it holds ([`Engine::drain`]).
 
-use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
@@ -25,6 +24,7 @@ use smallvec::SmallVec;
 use crate::config::Overflow;
 use crate::engine::Engine;
 use crate::event::{CloseReason, Message, Reach};
+use crate::fanout::{After, Panicked};
 use crate::index::{LaneId, OWN_QUEUE, OnLane};
 use crate::queue::{
     Control, Entry, Opened, Parcel, Parked, Parker, Publication, Pushed, Queue, Taken, Tally,
@@ -205,9 +205,6 @@ impl<P: Send + Sync + 'static> Lanes<P> {
     }
 }
 
-/// The first panic of a waker, to go on with when everybody was woken.
-type Panicked = Option<Box<dyn Any + Send>>;
-
 impl<P: Send + Sync + 'static> Engine<P> {
     /// One entry for each lane with members on the channel, whatever their number. The caller has pinned the epoch.
     #[inline(never)]
@@ -370,8 +367,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let _pin = epoch::pin();
         let bound = self.bound(parcel.message.weight);
         let mut settled = Settled::default();
-        let mut ended: SmallVec<[SlotId; 4]> = SmallVec::new();
-        let mut panicked: Panicked = None;
+        let mut after = After::default();
         for leaf in parcel.members.leaves() {
             let mut publication = None;
             for (place, member) in leaf.members().iter().enumerate() {
@@ -381,41 +377,21 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 {
                     continue;
                 }
-                let tenant = self.registry.slot(slot).tenant();
+                let tenant = self.registry.tenant(slot);
                 if !tenant.is_live() || !tenant.is_of(member.auth) {
                     continue;
                 }
                 forwarded.push(slot);
                 let publication =
                     publication.get_or_insert_with(|| Publication::new(Arc::clone(&parcel.message), leaf));
-                let queue = self.registry.slots.queue(slot);
-                let sent = match publication.push(queue, place as u32, member.auth, &bound) {
-                    Pushed::Sent => true,
-                    Pushed::SentToSleeper => {
-                        let woken = catch_unwind(AssertUnwindSafe(|| self.wake(slot)));
-                        panicked = panicked.or(woken.err());
-                        true
-                    }
-                    Pushed::Full => {
-                        let sent = self.overflow(publication, slot, place as u32, member.auth, &bound);
-                        if !sent && self.overflow == Overflow::Close {
-                            ended.push(slot);
-                        }
-                        sent
-                    }
-                    Pushed::Closed => false,
-                };
-                settled.forwarded += u64::from(sent);
-                settled.released += u64::from(!sent);
+                match self.push_one(publication, place, member, &bound, &mut after) {
+                    Pushed::Sent | Pushed::SentToSleeper => settled.forwarded += 1,
+                    Pushed::Full | Pushed::Closed => settled.released += 1,
+                }
             }
         }
         lane.settle(settled);
-        for slot in ended {
-            self.end(slot, None, CloseReason::Overflow);
-        }
-        if let Some(panic) = panicked {
-            resume_unwind(panic);
-        }
+        self.finish(after);
         forwarded
     }
 

@@ -168,7 +168,7 @@ impl<P> Queue<P> {
         self.lagged.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
         self.batch_len.store(0, Ordering::Relaxed);
-        // Release: pairs with Acquire in push and take.
+        // Release: pairs with Acquire in push, take and serves.
         self.word.store(ptr::null_mut(), Ordering::Release);
     }
 
@@ -636,6 +636,13 @@ impl<P> Queue<P> {
     fn auth(&self) -> u32 {
         // Acquire: pairs with AcqRel in set_lease(): after that returned, nothing of the old user's is handed out.
         self.lease.load(Ordering::Acquire) as u32
+    }
+
+    /// Whether the tenancy and the user are those of this authorization count, and live. The caller has pinned the epoch.
+    pub(crate) fn serves(&self, auth: u32) -> bool {
+        // Acquire: pairs with Release in open(), so that the lease is not older than the tenancy that opened the word. If that is the
+        // count's own, it lives, and goes on to have the slot while the caller is pinned (I7).
+        !Word(self.word.load(Ordering::Acquire)).has(CLOSED) && self.auth() == auth
     }
 
     /// Messages queued. Exact at rest.
