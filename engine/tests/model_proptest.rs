@@ -6,6 +6,7 @@ mod model;
 
 use model::drive::{self, Setup};
 use model::ops::{OP_BYTES, Op};
+use model::seats::Form;
 use model::trace;
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_oneof};
@@ -14,6 +15,9 @@ use proptest::test_runner::{Config, TestError, TestRunner};
 /// Scripts a run.
 const CASES: u32 = 1_024;
 
+/// Scripts a run on lanes, each in all of the forms.
+const CASES_ON_LANES: u32 = 512;
+
 /// The longest script, in operations.
 const LONGEST: usize = 200;
 
@@ -21,30 +25,42 @@ const LONGEST: usize = 200;
 /// answer about the state are those of the model.
 #[test]
 fn the_engine_and_the_model_agree_on_every_script() {
-    let config =
-        Config { cases: CASES, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    agree(CASES, &[Form::OWN]);
+}
+
+/// The same rules wherever connections live: on one lane or several, some with queues of their own, on another lane after each connect,
+/// and on lanes that are dropped.
+#[test]
+fn the_engine_and_the_model_agree_on_every_script_with_connections_on_lanes() {
+    agree(CASES_ON_LANES, &Form::ON_LANES);
+}
+
+/// Each script in all of the forms.
+fn agree(cases: u32, forms: &[Form]) {
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
     // One in eight may be long; the universe is so small that short ones collide too.
     let operation = any::<[u8; OP_BYTES]>;
     let operations = prop_oneof![7 => vec(operation(), 1..=LONGEST / 4), 1 => vec(operation(), 1..=LONGEST)];
     let scripts = (any::<[u8; 2]>(), operations);
+    let run = |setup: [u8; 2], script: &[Op]| {
+        let setups = forms.iter().map(|form| Setup::from_bytes(setup).in_form(*form));
+        setups
+            .map(|setup| drive::run(setup, script).map_err(|mismatch| (setup, mismatch)))
+            .find(Result::is_err)
+    };
     let outcome = TestRunner::new(config).run(&scripts, |(setup, bytes)| {
         let script = Op::script(bytes.as_flattened());
-        let Err(mismatch) = drive::run(Setup::from_bytes(setup), &script) else { return Ok(()) };
-        let reason = mismatch.to_string();
-        Err(proptest::test_runner::TestCaseError::fail(reason))
+        let Some(Err((setup, mismatch))) = run(setup, &script) else { return Ok(()) };
+        Err(proptest::test_runner::TestCaseError::fail(format!("{mismatch}\nsetup: {setup:?}")))
     });
     let Err(failure) = outcome else { return };
-    let TestError::Fail(reason, (setup, bytes)) = failure else { panic!("{failure}") };
+    let TestError::Fail(reason, (_, bytes)) = failure else { panic!("{failure}") };
     let script = Op::script(bytes.as_flattened());
     let listing: Vec<String> =
         script.iter().enumerate().map(|(step, op)| format!("  {step}: {op:?}")).collect();
     let saved = trace::save(&script)
         .map_or_else(|error| format!("not saved: {error}"), |path| path.display().to_string());
-    panic!(
-        "{reason}\nsetup: {:?}\nscript:\n{}\ntrace: {saved}",
-        Setup::from_bytes(setup),
-        listing.join("\n")
-    );
+    panic!("{reason}\nscript:\n{}\ntrace: {saved}", listing.join("\n"));
 }
 
 /// Section 8: the trace of a script is one JSON object a line, each an operation of the format.

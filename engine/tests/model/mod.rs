@@ -7,6 +7,7 @@
 
 pub(crate) mod drive;
 pub(crate) mod ops;
+pub(crate) mod seats;
 pub(crate) mod trace;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -93,6 +93,10 @@ fn tagged(element: Element) -> Channel {
 }
 
 impl Tab {
+    pub(crate) fn number(self) -> usize {
+        usize::from(self.0)
+    }
+
     pub(crate) fn client(self, login: Login) -> Client {
         let (session, user) = login.value();
         Client::from_parts(*self.value(), session.clone(), user.clone())
