@@ -1,7 +1,8 @@
-//! One test for every numbered rule of docs/semantics.md, a file for every section of it.
+//! One test for every numbered rule of docs/semantics.md, a file for every section of it; and the rules that lanes touch, on lanes.
 
 mod broadcast;
 mod connections;
+mod lanes;
 mod queues;
 mod receipts;
 mod subscriptions;
