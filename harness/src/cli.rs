@@ -77,6 +77,11 @@ pub struct ReplayArgs {
     /// Print no events, only the summary
     #[arg(short, long, conflicts_with = "out")]
     pub quiet: bool,
+
+    /// Spread the connections over N lanes (at most 256), one queue for all of a lane's; 0: each has a queue of its own. The events are
+    /// the same
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=256))]
+    pub lanes: u32,
 }
 
 /// Arguments of `holocast compare`.
@@ -215,6 +220,7 @@ mod tests {
             &["holocast", "frob"],
             &["holocast", "replay"],
             &["holocast", "replay", "a", "--quiet", "--out", "b"],
+            &["holocast", "replay", "a", "--lanes", "257"],
             &["holocast", "run", "--threads", "0"],
             &["holocast", "run", "--duration", "soon"],
             &["holocast", "run", "--seed"],

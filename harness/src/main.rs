@@ -61,7 +61,7 @@ fn replay_all(args: &ReplayArgs) -> Result<(), Failure> {
             Source::open(path).map_err(|error| Failure::unopened(path, &error))?;
         let bar = progress_bar(&name, total_bytes);
         let events = out.as_mut().map(|out| BufWriter::with_capacity(WRITE_BYTES, out));
-        let ran = replay(&name, reader, events, || bar.set_position(read_bytes.get()));
+        let ran = replay(&name, reader, args.lanes as usize, events, || bar.set_position(read_bytes.get()));
         bar.finish_and_clear();
         let summary = ran?;
         total += summary;

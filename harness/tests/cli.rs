@@ -143,6 +143,23 @@ fn out_writes_a_file_and_quiet_nothing() {
 }
 
 #[test]
+fn on_any_number_of_lanes_the_events_are_the_same() {
+    let scratch = Scratch::new();
+    let connects = TRACE.lines().next().expect("a line");
+    let taken_over = format!("{TRACE}{connects}\n{}", TRACE.lines().nth(2).expect("a line"));
+    let trace = scratch.file("t", taken_over);
+    let (code, expected, _) = replay(&[&trace]);
+    assert!(code == 0 && expected.contains("superseded") && expected.starts_with(EVENTS), "{expected}");
+    for lanes in ["0", "1", "3", "256"] {
+        let (code, out, err) = ran(holocast().args(["replay", "--lanes", lanes]).arg(&trace));
+        assert_eq!((code, &out), (0, &expected), "{err}");
+        let (code, out, err) = ran(holocast().args(["replay", "-q", "--lanes", lanes]).arg(&trace));
+        assert_eq!((code, out.as_str()), (0, ""), "{err}");
+        assert!(err.contains("5 operations, 2 deliveries"), "{err}");
+    }
+}
+
+#[test]
 fn a_bad_line_names_file_line_and_field_after_the_events_before_it() {
     let scratch = Scratch::new();
     for (line, words) in [
@@ -210,6 +227,10 @@ fn bad_arguments_are_refused_in_one_line() {
         (&["replay"], "<FILE>"),
         (&["replay", "a", "-q", "-o", "b"], "--quiet"),
         (&["replay", "--seed", "1", "a"], "--seed"),
+        (&["replay", "--lanes", "257", "a"], "257 is not in 0..=256"),
+        (&["replay", "--lanes", "-1", "a"], "-1"),
+        (&["replay", "--lanes", "some", "a"], "some"),
+        (&["replay", "a", "--lanes"], "--lanes"),
         (&["run", "--threads", "0"], "--threads"),
         (&["run", "--duration", "-1"], "-1"),
         (&["run", "--duration", "nan"], "nan"),
@@ -224,7 +245,10 @@ fn bad_arguments_are_refused_in_one_line() {
 fn help_and_version_are_printed_and_succeed() {
     for (arguments, words) in [
         (&["--help"][..], &["replay", "run", "Exit codes", "Usage: holocast"][..]),
-        (&["replay", "--help"], &["<FILE>", "--out", "--quiet", "standard input", "fresh engine", "gzip"]),
+        (
+            &["replay", "--help"],
+            &["<FILE>", "--out", "--quiet", "--lanes <N>", "standard input", "fresh engine", "gzip"],
+        ),
         (
             &["run", "--help"],
             &["--format", "--out", "--seed", "--duration", "--rate", "--threads", "--list", "[WORKLOAD]"],

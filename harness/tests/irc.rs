@@ -80,9 +80,12 @@ fn b1_b2_the_irc_trace_delivers_exactly_what_the_rules_give() {
     }
     assert_eq!(model.operations, 289_885);
 
-    let source = Source::open(&path).expect("it opens");
-    let summary = replay(&source.name, source.reader, None::<io::Sink>, || ()).expect("it replays");
-    println!("{summary}");
-    assert_eq!(summary.operations, model.operations);
-    assert_eq!(summary.deliveries, model.deliveries);
+    for lanes in [0, 3] {
+        let source = Source::open(&path).expect("it opens");
+        let summary =
+            replay(&source.name, source.reader, lanes, None::<io::Sink>, || ()).expect("it replays");
+        println!("on {lanes} lanes: {summary}");
+        assert_eq!(summary.operations, model.operations);
+        assert_eq!(summary.deliveries, model.deliveries);
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Only the clients' state is kept: neither the trace nor the output is ever held in memory.
 
+mod lanes;
 mod run;
 mod summary;
 mod tab;
@@ -16,8 +17,9 @@ pub use wallet::Wallet;
 use crate::failure::Failure;
 use crate::trace::{Lines, Op};
 
-/// Runs one trace on an engine of its own. `name` is the trace's in messages; `out` gets the events, nobody if `None`; `tick`
-/// is called now and then, to show progress.
+/// Runs one trace on an engine of its own. `name` is the trace's in messages; its connections are spread over so many `lanes`, or have
+/// queues of their own if there are none, which changes no event; `out` gets the events, nobody if `None`; `tick` is called now and
+/// then, to show progress.
 ///
 /// # Errors
 ///
@@ -25,6 +27,7 @@ use crate::trace::{Lines, Op};
 pub fn replay<R: BufRead, W: Write>(
     name: &str,
     reader: R,
+    lanes: usize,
     out: Option<W>,
     mut tick: impl FnMut(),
 ) -> Result<Summary, Failure> {
@@ -32,7 +35,7 @@ pub fn replay<R: BufRead, W: Write>(
     const TICK: u64 = 1024;
 
     let mut lines = Lines::new(reader);
-    let mut replay = Replay::new(out)?;
+    let mut replay = Replay::new(out, lanes)?;
     let outcome = loop {
         let number = lines.number() + 1;
         let ran = match lines.next_line() {

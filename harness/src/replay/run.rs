@@ -4,6 +4,9 @@
 //! parked, and its waker tells. Without, all connections are drained in turn when there are several events for each:
 //! a connection's events keep their order, and a tab is always drained before an operation of its own, so that what it then
 //! presents, loses or withholds is the same.
+//!
+//! On lanes the same holds with a lane in the place of its tabs: all are worked off after every operation, and what comes is put in
+//! order before it is shown; without output, the lane of a tab before an operation of the tab's own.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -12,9 +15,11 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use holocast::{
-    Client, CloseReason, Connection, Error, Event, NameError, Reach, Realtime, Text, TryRecvError,
+    Cid, Client, CloseReason, Connection, Error, Event, LaneEvent, NameError, Reach, Realtime, Text,
+    TryRecvError,
 };
 
+use super::lanes::{Lanes, Told, What};
 use super::summary::Summary;
 use super::tab::Tab;
 use crate::failure::Failure;
@@ -39,6 +44,9 @@ pub struct Replay<W: Write> {
     /// By tab; `None` if it is not live. Apart from the tabs, as a drain of all looks at nothing else.
     connections: Vec<Option<Connection<Params>>>,
     by_name: HashMap<Text, usize>,
+    /// Without them, connections have queues of their own.
+    lanes: Option<Lanes>,
+    told: Told,
     ready: Arc<ReadyList>,
     /// Tabs being drained; kept for its memory.
     woken: Vec<usize>,
@@ -66,17 +74,21 @@ struct Shown<W: Write> {
 }
 
 impl<W: Write> Replay<W> {
-    /// A fresh engine; its events go to `out`, which should be buffered, or to nobody.
+    /// A fresh engine, its connections spread over so many lanes, or with queues of their own if there are none; its events go to `out`,
+    /// which should be buffered, or to nobody.
     ///
     /// # Errors
     ///
     /// The engine refuses its configuration.
-    pub fn new(out: Option<W>) -> Result<Self, Failure> {
+    pub fn new(out: Option<W>, lanes: usize) -> Result<Self, Failure> {
         let engine = Realtime::builder()
             .queue_capacity(QUEUE_CAPACITY)
+            .lane_capacity(QUEUE_CAPACITY)
             .build()
             .map_err(|error| Failure::Broken(format!("the engine refuses its configuration: {error}")))?;
         Ok(Replay {
+            lanes: (lanes > 0).then(|| Lanes::new(&engine, lanes)),
+            told: Told::default(),
             engine,
             tabs: Vec::new(),
             connections: Vec::new(),
@@ -102,7 +114,10 @@ impl<W: Write> Replay<W> {
             Op::Disconnect { instance } => {
                 if let Some(&index) = self.by_name.get(&instance) {
                     self.drain(index)?;
-                    self.connections[index] = None;
+                    match &mut self.lanes {
+                        Some(lanes) => lanes.disconnect(index),
+                        None => self.connections[index] = None,
+                    }
                 }
             }
             Op::Identify { client } => {
@@ -184,14 +199,16 @@ impl<W: Write> Replay<W> {
         let index = self.tab(client.instance());
         self.drain(index)?;
         let tab = &mut self.tabs[index];
-        let connected = if presents {
-            self.engine.reconnect(client, &tab.wallet.presented())
-        } else {
+        let presented = if presents { tab.wallet.presented() } else { Vec::new() };
+        if !presents {
             tab.wallet.clear();
-            self.engine.connect(client)
         }
-        .map_err(refused)?;
         tab.is_now(client);
+        if let Some(lanes) = &mut self.lanes {
+            tab.wallet.keep(lanes.connect(index, client, &presented).map_err(refused)?);
+            return Ok(());
+        }
+        let connected = self.engine.reconnect(client, &presented).map_err(refused)?;
         tab.wallet.keep(connected.receipts);
         // The old receiver's `closed` comes before anything that its successor gets.
         self.drain(index)?;
@@ -221,6 +238,10 @@ impl<W: Write> Replay<W> {
 
     /// Drains whoever got something, in the order of their instances.
     fn drain_woken(&mut self) -> Result<(), Failure> {
+        if self.lanes.is_some() {
+            self.work_off_all()?;
+            return self.show_told();
+        }
         let mut woken = std::mem::take(&mut self.woken);
         self.ready.take(&mut woken);
         woken.sort_unstable_by(|&a, &b| self.tabs[a].name.as_bytes().cmp(self.tabs[b].name.as_bytes()));
@@ -234,12 +255,21 @@ impl<W: Write> Replay<W> {
     fn drain_all(&mut self) -> Result<(), Failure> {
         self.undrained = 0;
         self.drained_at = self.shown.op;
+        if self.lanes.is_some() {
+            self.work_off_all()?;
+            return self.show_told();
+        }
         self.ready.take(&mut self.woken);
         (0..self.connections.len()).try_for_each(|index| self.drain(index))
     }
 
     /// Takes all that a tab's connection has; with output, parks it. Nothing happens to a tab that is not live.
     fn drain(&mut self, index: usize) -> Result<(), Failure> {
+        if let Some(lanes) = &self.lanes {
+            // With output it has nothing: all lanes were worked off after the last operation.
+            let lane = lanes.of(index);
+            return self.work_off(lane);
+        }
         let Some(connection) = &mut self.connections[index] else { return Ok(()) };
         if self.shown.writer.is_none() {
             // The many: taken and counted, with nothing in between.
@@ -266,17 +296,85 @@ impl<W: Write> Replay<W> {
     }
 }
 
-impl<W: Write> Shown<W> {
-    /// Counts and shows one event, and keeps the client's state.
-    fn event(&mut self, tab: &mut Tab, event: Event<Params>) -> Result<(), Failure> {
-        let Tab { name, wallet, .. } = tab;
-        match event {
-            Event::Broadcast(delivery) => {
-                self.deliveries += 1;
-                if let Some(writer) = &mut self.writer {
-                    writer.broadcast(self.op, name, delivery.action(), delivery.params(), delivery.cids())?;
+/// On lanes.
+impl<W: Write> Replay<W> {
+    fn work_off_all(&mut self) -> Result<(), Failure> {
+        let lanes = self.lanes.as_ref().map_or(0, Lanes::len);
+        (0..lanes).try_for_each(|lane| self.work_off(lane))
+    }
+
+    /// Takes all that a lane has, to show it later; without output, only counts it.
+    fn work_off(&mut self, lane: usize) -> Result<(), Failure> {
+        let Some(lanes) = &mut self.lanes else { return Ok(()) };
+        let quiet = self.shown.writer.is_none();
+        while let Some(event) = lanes.take(lane) {
+            match event {
+                LaneEvent::Broadcast(mut batch) if quiet => {
+                    self.shown.deliveries += batch.receivers().count() as u64;
+                }
+                LaneEvent::One(tab, event) if quiet => {
+                    self.shown.event(&mut self.tabs[tab as usize], event)?;
+                }
+                LaneEvent::Broadcast(batch) => self.told.broadcast(batch),
+                LaneEvent::One(tab, event) => self.told.one(tab as usize, event),
+                LaneEvent::Lagged(lost) => {
+                    return Err(self.shown.broken(&format!("a lane lost {lost} messages")));
+                }
+                other => {
+                    return Err(self
+                        .shown
+                        .broken(&format!("a lane got an event that no trace knows: {other:?}")));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Shows what has come, in the order of instances.
+    fn show_told(&mut self) -> Result<(), Failure> {
+        let tabs = &mut self.tabs;
+        let (told, batches) = self.told.take_sorted(|tab| tabs[tab].name.as_bytes());
+        for (tab, what) in told {
+            let tab = &mut tabs[tab];
+            match what {
+                What::One(event) => self.shown.event(tab, event)?,
+                What::Broadcast { batch, cids } => {
+                    self.shown.delivery(
+                        tab,
+                        batches[batch].action(),
+                        batches[batch].params(),
+                        cids.iter(),
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write> Shown<W> {
+    /// Counts and shows a broadcast handed out.
+    fn delivery<'a>(
+        &mut self,
+        tab: &Tab,
+        action: &str,
+        params: &Params,
+        cids: impl Iterator<Item = &'a Cid>,
+    ) -> Result<(), Failure> {
+        self.deliveries += 1;
+        if let Some(writer) = &mut self.writer {
+            writer.broadcast(self.op, &tab.name, action, params, cids)?;
+        }
+        Ok(())
+    }
+
+    /// Counts and shows one event, and keeps the client's state.
+    fn event(&mut self, tab: &mut Tab, event: Event<Params>) -> Result<(), Failure> {
+        if let Event::Broadcast(delivery) = &event {
+            return self.delivery(tab, delivery.action(), delivery.params(), delivery.cids());
+        }
+        let Tab { name, wallet, .. } = tab;
+        match event {
             Event::Subscribed(receipt) => {
                 if let Some(writer) = &mut self.writer {
                     writer.subscribed(self.op, name, receipt.channel(), receipt.cid())?;
