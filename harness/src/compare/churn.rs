@@ -6,9 +6,6 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::peer::{Peer, Receiver};
-use super::world::World;
-
 /// The longest time told apart, in nanoseconds.
 const LONGEST_NS: u64 = 10_000_000_000;
 
@@ -16,33 +13,32 @@ pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_max(LONGEST_NS, 3).expect("three digits up to ten seconds")
 }
 
-/// Receivers are drained between the broadcasts, outside the clock.
-pub(super) fn run<P: Peer>(world: &mut World<P>, with: bool, time: Duration) -> Histogram<u64> {
-    let World { peer, receivers, guest, room } = world;
+/// Receivers are drained between the broadcasts, outside the clock; `visit` joins and leaves once, on the other thread.
+pub(super) fn run(
+    with: bool,
+    time: Duration,
+    publish: impl Fn(),
+    mut drain: impl FnMut(),
+    mut visit: impl FnMut() + Send,
+) -> Histogram<u64> {
     let mut times = histogram();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         if with {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
-                    peer.subscribe(room, guest);
-                    peer.unsubscribe(room, guest);
-                    guest.forget_events();
-                    while guest.try_take().is_some() {}
+                    visit();
                 }
             });
         }
         let begun = Instant::now();
         while begun.elapsed() < time {
             let start = Instant::now();
-            peer.publish(room, 1);
+            publish();
             times.saturating_record(start.elapsed().as_nanos() as u64);
-            for receiver in receivers.iter_mut() {
-                while receiver.try_take().is_some() {}
-            }
+            drain();
         }
         stop.store(true, Ordering::Relaxed);
     });
-    while guest.try_take().is_some() {}
     times
 }

@@ -1,19 +1,24 @@
 //! The engine, its peers and the floor, side by side in one run.
 //!
 //! * `peer`: what every contestant can do; `peers`: the contestants.
-//! * `world`: one contestant with its crowd, and the work; `two_threads`, `parked`, `churn`, `memory`, `by_user`: work
-//!   that needs a file of its own.
-//! * `turns`: who works when, and rows from samples; `plan`: what is measured; `table`: rows as text.
+//! * `lanes`: the engine once more, with lanes; `crowd`: all of them.
+//! * `world`: one contestant with its crowd, and the work; `rounds`, `two_threads`, `parked`, `churn`, `memory`, `by_user`:
+//!   work that needs a file of its own.
+//! * `turns`: who works when, and rows from samples; `plan`: what is measured, `measures`: measuring it; `table`: rows as text.
 
 mod by_user;
 mod churn;
 mod clock;
+mod crowd;
+mod lanes;
+mod measures;
 mod members;
 mod memory;
 mod parked;
 mod peer;
 mod peers;
 mod plan;
+mod rounds;
 mod table;
 mod turns;
 mod two_threads;

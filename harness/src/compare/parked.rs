@@ -22,7 +22,7 @@ pub(super) enum Flavour {
 }
 
 /// The params that end a task.
-const STOP: u64 = 0;
+pub(super) const STOP: u64 = 0;
 
 /// A crowd of tasks.
 pub(super) trait Parked {
@@ -44,19 +44,68 @@ struct Tasks<P: Peer> {
     receipts: Arc<Receipts>,
 }
 
+/// Deliveries of a broadcast that nobody has taken yet.
 #[derive(Default)]
-struct Receipts {
+pub(super) struct Receipts {
     missing: AtomicUsize,
     all: Notify,
 }
 
+impl Receipts {
+    /// So many were taken.
+    pub(super) fn note(&self, taken: usize) {
+        // AcqRel: the last receipt comes after all others.
+        if self.missing.fetch_sub(taken, Ordering::AcqRel) == taken {
+            self.all.notify_one();
+        }
+    }
+}
+
+impl Flavour {
+    pub(super) fn runtime(self) -> Runtime {
+        let runtime = match self {
+            Flavour::CurrentThread => Builder::new_current_thread().build(),
+            Flavour::MultiThread => Builder::new_multi_thread().build(),
+        };
+        runtime.expect("a runtime without drivers asks the system for threads only")
+    }
+}
+
+/// From the call to the last of so many receipts; the publisher is a task too.
+pub(super) fn broadcast(
+    runtime: &Runtime,
+    receipts: &Arc<Receipts>,
+    due: usize,
+    publish: impl FnOnce() + Send + 'static,
+) -> Duration {
+    // Release: with the tasks' AcqRel.
+    receipts.missing.store(due, Ordering::Release);
+    let receipts = Arc::clone(receipts);
+    let handle = runtime.spawn(async move {
+        let start = Instant::now();
+        publish();
+        receipts.all.notified().await;
+        start.elapsed()
+    });
+    runtime.block_on(handle).expect("the publisher does not panic")
+}
+
+/// So many broadcasts to so many tasks, each from the call to the last receipt.
+pub(super) fn rounds(
+    deliveries: usize,
+    connections: usize,
+    mut broadcast: impl FnMut() -> Duration,
+) -> Sample {
+    let rounds = (deliveries / connections).clamp(1, 200);
+    // A task that has taken waits again within the same poll; the first round of all, in which some were never polled before, is the
+    // unmeasured one.
+    let time: Duration = (0..rounds).map(|_| broadcast()).sum();
+    Sample::Total(time.as_nanos() as f64 / (rounds * connections) as f64)
+}
+
 pub(super) fn park<P: Peer>(world: World<P>, flavour: Flavour) -> Box<dyn Parked> {
     let World { peer, receivers, guest, room } = world;
-    let runtime = match flavour {
-        Flavour::CurrentThread => Builder::new_current_thread().build(),
-        Flavour::MultiThread => Builder::new_multi_thread().build(),
-    };
-    let runtime = runtime.expect("a runtime without drivers asks the system for threads only");
+    let runtime = flavour.runtime();
     let receipts = Arc::new(Receipts::default());
     let tasks = receivers
         .into_iter()
@@ -65,10 +114,7 @@ pub(super) fn park<P: Peer>(world: World<P>, flavour: Flavour) -> Box<dyn Parked
             runtime.spawn(async move {
                 loop {
                     let params = receiver.take().await;
-                    // AcqRel: the last receipt comes after all others.
-                    if receipts.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
-                        receipts.all.notify_one();
-                    }
+                    receipts.note(1);
                     if params.is_none_or(|params| params == STOP) {
                         return receiver;
                     }
@@ -82,17 +128,8 @@ pub(super) fn park<P: Peer>(world: World<P>, flavour: Flavour) -> Box<dyn Parked
 
 impl<P: Peer> Tasks<P> {
     fn broadcast(&self, params: u64) -> Duration {
-        // Release: with the tasks' AcqRel.
-        self.receipts.missing.store(self.tasks.len(), Ordering::Release);
-        let (peer, room, receipts) = (Arc::clone(&self.peer), self.room.clone(), Arc::clone(&self.receipts));
-        let publisher = async move {
-            let start = Instant::now();
-            peer.publish(&room, params);
-            receipts.all.notified().await;
-            start.elapsed()
-        };
-        let handle = self.runtime.spawn(publisher);
-        self.runtime.block_on(handle).expect("the publisher does not panic")
+        let (peer, room) = (Arc::clone(&self.peer), self.room.clone());
+        broadcast(&self.runtime, &self.receipts, self.tasks.len(), move || peer.publish(&room, params))
     }
 }
 
@@ -102,14 +139,7 @@ impl<P: Peer> Parked for Tasks<P> {
     }
 
     fn round(&mut self, deliveries: usize) -> Sample {
-        let rounds = (deliveries / self.tasks.len()).clamp(1, 200);
-        let mut time = Duration::ZERO;
-        for _ in 0..rounds {
-            // A task that has taken waits again within the same poll; the first round of all, in which some were never polled
-            // before, is the unmeasured one.
-            time += self.broadcast(1);
-        }
-        Sample::Total(time.as_nanos() as f64 / (rounds * self.tasks.len()) as f64)
+        rounds(deliveries, self.tasks.len(), || self.broadcast(1))
     }
 
     fn unpark(self: Box<Self>) -> Box<dyn Contestant> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::plan::legend;
+use super::crowd::legend;
 use crate::results::{Machine, Order, Results, Row};
 
 /// Writes all.

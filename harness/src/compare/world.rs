@@ -10,22 +10,20 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
-use super::clock::clock_ns;
 use super::parked::{Flavour, Parked, park};
 use super::peer::{Peer, Receiver};
 use super::turns::Sample;
-use super::{churn, two_threads};
-
-/// How many members change place in one turn of `subscribe`, at most.
-const CHANGES: usize = 64;
-/// Deliveries of a round among which two readings of the clock are nothing.
-const MANY: usize = 10_000;
-/// Changes before them, which don't count.
-const WARM_UP: usize = 16;
+use super::two_threads::Round;
+use super::{churn, rounds, two_threads};
 
 /// The work. Times are per delivery or per change.
 pub(super) trait Contestant {
     fn name(&self) -> &'static str;
+
+    /// How many lanes it has; none, if every connection has a queue.
+    fn lanes(&self) -> usize {
+        0
+    }
 
     /// Whether it has anything to change; the floor has not.
     fn subscribes(&self) -> bool;
@@ -48,6 +46,12 @@ pub(super) trait Contestant {
 
     /// One thread broadcasts, another takes.
     fn two_threads(&mut self) -> Sample;
+
+    /// So many broadcasts, each taken by all before the next: nanoseconds per call, and per delivery taken.
+    fn apart(&mut self, rounds: usize) -> (f64, f64);
+
+    /// Single broadcasts, so many in a row before all take: the median and the longest, in nanoseconds.
+    fn calls(&mut self, burst: usize, rounds: usize) -> (f64, f64);
 
     /// Members leave and come back: nanoseconds per leave and per return.
     fn change(&mut self) -> (f64, f64);
@@ -85,21 +89,7 @@ impl<P: Peer> World<P> {
         self.receivers.iter_mut().for_each(Receiver::forget_events);
     }
 
-    /// All take exactly so many messages each.
-    fn take(&mut self, messages: usize, but: usize) {
-        let mut taken = 0;
-        for receiver in &mut self.receivers {
-            while let Some(params) = receiver.try_take() {
-                black_box(params);
-                taken += 1;
-            }
-        }
-        let due = messages * (self.receivers.len() - but);
-        assert_eq!(taken, due, "{}: messages taken, and messages due", P::NAME);
-    }
-
-    /// Publishes and takes in turns, and reads the clock around each call: the publisher's share. The total comes from a pass of its
-    /// own without those readings, unless they are lost among many deliveries.
+    /// Publishes in bursts, and after each all take; `but` members are left out.
     fn rounds(
         &mut self,
         burst: usize,
@@ -107,32 +97,23 @@ impl<P: Peer> World<P> {
         but: usize,
         publish: impl Fn(&P, &Channel),
     ) -> Sample {
-        let members = self.receivers.len();
-        let rounds = (deliveries / (burst * members)).max(1);
-        let per_delivery = 1.0 / (rounds * burst * members) as f64;
-
-        let mut publishing = Duration::ZERO;
-        let begun = Instant::now();
-        for _ in 0..rounds {
-            let start = Instant::now();
-            (0..burst).for_each(|_| publish(&self.peer, &self.room));
-            publishing += start.elapsed();
-            self.take(burst, but);
-        }
-        let mut total = begun.elapsed();
-        if burst * members < MANY {
-            let begun = Instant::now();
-            for _ in 0..rounds {
-                (0..burst).for_each(|_| publish(&self.peer, &self.room));
-                self.take(burst, but);
-            }
-            total = begun.elapsed();
-        }
-        let total_ns = total.as_nanos() as f64 * per_delivery;
-        let clock = clock_ns() * rounds as f64;
-        let publish_ns = ((publishing.as_nanos() as f64 - clock) * per_delivery).max(0.0);
-        Sample::Delivery { publish_ns, take_ns: (total_ns - publish_ns).max(0.0), total_ns }
+        let World { peer, receivers, room, .. } = self;
+        let members = receivers.len();
+        let due = burst * (members - but);
+        rounds::rounds(burst, deliveries, members, || publish(peer, room), || take::<P>(receivers, due))
     }
+}
+
+/// All take exactly so many messages together.
+fn take<P: Peer>(receivers: &mut [P::Receiver], due: usize) {
+    let mut taken = 0;
+    for receiver in receivers {
+        while let Some(params) = receiver.try_take() {
+            black_box(params);
+            taken += 1;
+        }
+    }
+    assert_eq!(taken, due, "{}: messages taken, and messages due", P::NAME);
 }
 
 impl<P: Peer> Contestant for World<P> {
@@ -170,24 +151,19 @@ impl<P: Peer> Contestant for World<P> {
     }
 
     fn hot(&mut self, deliveries: usize) -> Sample {
-        // The handle borrows the peer, which the rounds need whole.
         let World { peer, receivers, room, .. } = self;
         let publish = peer.hot(room);
-        let rounds = (deliveries / receivers.len()).max(1);
-        let per_delivery = 1.0 / (rounds * receivers.len()) as f64;
-        let mut publishing = Duration::ZERO;
-        let begun = Instant::now();
-        for _ in 0..rounds {
-            let start = Instant::now();
-            publish(1);
-            publishing += start.elapsed();
-            let taken = receivers.iter_mut().filter_map(|receiver| black_box(receiver.try_take())).count();
-            assert_eq!(taken, receivers.len(), "{}: messages taken, and messages due", P::NAME);
-        }
-        let clock = clock_ns() * rounds as f64;
-        let total_ns = (begun.elapsed().as_nanos() as f64 - clock) * per_delivery;
-        let publish_ns = ((publishing.as_nanos() as f64 - clock) * per_delivery).max(0.0);
-        Sample::Delivery { publish_ns, take_ns: (total_ns - publish_ns).max(0.0), total_ns }
+        let members = receivers.len();
+        rounds::one_by_one(
+            deliveries,
+            members,
+            || publish(1),
+            || {
+                let taken =
+                    receivers.iter_mut().filter_map(|receiver| black_box(receiver.try_take())).count();
+                assert_eq!(taken, members, "{}: messages taken, and messages due", P::NAME);
+            },
+        )
     }
 
     fn except(&mut self, deliveries: usize) -> Sample {
@@ -196,35 +172,73 @@ impl<P: Peer> Contestant for World<P> {
     }
 
     fn two_threads(&mut self) -> Sample {
-        two_threads::run(self)
+        let World { peer, receivers, room, .. } = self;
+        let round = Round::of(receivers.len());
+        two_threads::run(
+            round,
+            || peer.publish(room, 1),
+            |messages| {
+                let due = messages * receivers.len();
+                let mut taken = 0;
+                while taken < due {
+                    for receiver in receivers.iter_mut() {
+                        while let Some(params) = receiver.try_take() {
+                            black_box(params);
+                            taken += 1;
+                        }
+                    }
+                }
+            },
+            |_| {},
+        )
+    }
+
+    fn apart(&mut self, rounds: usize) -> (f64, f64) {
+        let World { peer, receivers, room, .. } = self;
+        let members = receivers.len();
+        rounds::apart(rounds, members, || peer.publish(room, 1), || take::<P>(receivers, members))
+    }
+
+    fn calls(&mut self, burst: usize, rounds: usize) -> (f64, f64) {
+        let World { peer, receivers, room, .. } = self;
+        let due = burst * receivers.len();
+        rounds::calls(burst, rounds, || peer.publish(room, 1), || take::<P>(receivers, due))
     }
 
     fn change(&mut self) -> (f64, f64) {
-        let members = self.receivers.len();
-        let changes = members.min(CHANGES);
-        let stride = members / changes;
-        let (mut left, mut came) = (Duration::ZERO, Duration::ZERO);
-        // Far apart, and never the same two in a row. Before the clock counts, some others: the code is warm, the members are not.
-        for change in 0..CHANGES + WARM_UP {
-            let counts = change >= WARM_UP;
-            let place = change % changes * stride + if counts { 0 } else { stride / 2 };
-            let member = &mut self.receivers[place];
+        let World { peer, receivers, room, .. } = self;
+        rounds::changes(receivers.len(), |place| {
+            let member = &mut receivers[place];
             let start = Instant::now();
-            self.peer.unsubscribe(&self.room, member);
+            peer.unsubscribe(room, member);
             let between = Instant::now();
-            self.peer.subscribe(&self.room, member);
-            if counts {
-                came += between.elapsed();
-                left += between - start;
-            }
+            peer.subscribe(room, member);
+            let came = between.elapsed();
             member.forget_events();
-        }
-        let ns = |time: Duration| (time.as_nanos() as f64 / CHANGES as f64 - clock_ns()).max(0.0);
-        (ns(left), ns(came))
+            (between - start, came)
+        })
     }
 
     fn churn(&mut self, with: bool, time: Duration) -> hdrhistogram::Histogram<u64> {
-        churn::run(self, with, time)
+        let World { peer, receivers, guest, room } = self;
+        let times = churn::run(
+            with,
+            time,
+            || peer.publish(room, 1),
+            || {
+                for receiver in receivers.iter_mut() {
+                    while receiver.try_take().is_some() {}
+                }
+            },
+            || {
+                peer.subscribe(room, guest);
+                peer.unsubscribe(room, guest);
+                guest.forget_events();
+                while guest.try_take().is_some() {}
+            },
+        );
+        while guest.try_take().is_some() {}
+        times
     }
 
     fn park(self: Box<Self>, flavour: Flavour) -> Box<dyn Parked> {

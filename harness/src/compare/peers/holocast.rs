@@ -18,18 +18,32 @@ const CID: &str = "page";
 pub(in crate::compare) const TABS: usize = 2;
 
 impl Holocast {
-    fn client(number: usize) -> Client {
+    pub(in crate::compare) fn client(number: usize) -> Client {
         Client::new(instance(number)).with_session(number as i64).with_user((number / TABS) as i64)
+    }
+
+    /// The identity of one connection alone.
+    pub(in crate::compare) fn identity(number: usize) -> Identity {
+        Identity::instance(instance(number))
+    }
+
+    /// Binds a connection without a word to it.
+    pub(in crate::compare) fn put(&self, room: &Channel, number: usize) {
+        self.realtime.put_subscription(&Self::client(number), room, CID).expect("names within the limits");
+    }
+
+    /// Binds, or unbinds, one connection or several.
+    pub(in crate::compare) fn change(&self, room: &Channel, identity: &Identity, bind: bool) {
+        let changed = match bind {
+            true => self.realtime.subscribe(identity, room, CID).map(drop),
+            false => self.realtime.unsubscribe(identity, room, CID).map(drop),
+        };
+        changed.expect("names within the limits");
     }
 
     /// Binds, or unbinds, all tabs of a user.
     pub(in crate::compare) fn change_user(&self, room: &Channel, user: usize, bind: bool) {
-        let user = Identity::user(user as i64);
-        let changed = match bind {
-            true => self.realtime.subscribe(&user, room, CID).map(drop),
-            false => self.realtime.unsubscribe(&user, room, CID).map(drop),
-        };
-        changed.expect("names within the limits");
+        self.change(room, &Identity::user(user as i64), bind);
     }
 }
 
@@ -61,23 +75,21 @@ impl Peer for Holocast {
 
     fn connect(&self, number: usize) -> Tab {
         let connected = self.realtime.connect(&Self::client(number)).expect("names within the limits");
-        Tab { number, identity: Identity::instance(instance(number)), connection: connected.connection }
+        Tab { number, identity: Self::identity(number), connection: connected.connection }
     }
 
     fn subscribe(&self, room: &Channel, tab: &mut Tab) {
-        self.realtime.subscribe(&tab.identity, room, CID).expect("names within the limits");
+        self.change(room, &tab.identity, true);
     }
 
     fn subscribe_all(&self, room: &Channel, tabs: &mut [Tab], order: &[usize]) {
         for &place in order {
-            self.realtime
-                .put_subscription(&Self::client(tabs[place].number), room, CID)
-                .expect("names within the limits");
+            self.put(room, tabs[place].number);
         }
     }
 
     fn unsubscribe(&self, room: &Channel, tab: &mut Tab) {
-        self.realtime.unsubscribe(&tab.identity, room, CID).expect("names within the limits");
+        self.change(room, &tab.identity, false);
     }
 
     fn publish(&self, room: &Channel, params: u64) {
@@ -86,7 +98,7 @@ impl Peer for Holocast {
 
     fn publish_except(&self, room: &Channel, excluded: usize, params: u64) {
         self.realtime
-            .broadcast_action_except(&[Identity::instance(instance(excluded))], room, ACTION, params)
+            .broadcast_action_except(&[Self::identity(excluded)], room, ACTION, params)
             .expect("names within the limits");
     }
 
