@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::crowd::legend;
-use crate::results::{Machine, Order, Results, Row};
+use crate::results::{Bound, Machine, Order, Results, Row, TARGETS, Verdict};
 
 /// Writes all.
 pub(super) fn write(out: &mut impl Write, results: &Results) -> io::Result<()> {
@@ -23,7 +23,7 @@ pub(super) fn write(out: &mut impl Write, results: &Results) -> io::Result<()> {
         }
         line(out, row)?;
     }
-    Ok(())
+    targets(out, &results.rows)
 }
 
 fn head(out: &mut impl Write, row: &Row) -> io::Result<()> {
@@ -56,6 +56,36 @@ fn line(out: &mut impl Write, row: &Row) -> io::Result<()> {
         row.ratio_to_floor.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
         row.ratio_to_holocast.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
     )
+}
+
+/// Every target that these rows are about, with who meets it and who doesn't.
+fn targets(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
+    let judged = TARGETS.iter().map(|target| (target, target.judge(rows).collect::<Vec<_>>()));
+    for (index, (target, verdicts)) in judged.filter(|(_, verdicts)| !verdicts.is_empty()).enumerate() {
+        if index == 0 {
+            writeln!(out, "\ntargets")?;
+        }
+        let bound = match target.bound {
+            Bound::AtMost(cost) => format!("at most {} ns", shown(cost)),
+            Bound::TimesHolocast(times) => format!("at most {times:.2} x holocast"),
+            Bound::TimesFloor(times) => format!("at most {times:.2} x floor"),
+        };
+        let what = format!("{}, {}", target.workload, target.peer);
+        writeln!(out, "  {what:<34}{bound}")?;
+        for met in [true, false] {
+            let each: Vec<String> =
+                verdicts.iter().filter(|verdict| verdict.met == met).map(measured).collect();
+            if !each.is_empty() {
+                writeln!(out, "    {:<8}{}", if met { "met" } else { "missed" }, each.join("; "))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn measured(Verdict { row, measured, .. }: &Verdict<'_>) -> String {
+    let order = if row.order == Some(Order::Shuffled) { " shuffled" } else { "" };
+    format!("{}{order}: {}", row.subscribers, shown(*measured))
 }
 
 /// Three digits or more.

@@ -7,11 +7,17 @@ pub(super) fn sentence(workload: &str) -> &'static str {
         "fanout-burst-8" => "Eight messages are published before the subscribers take them.",
         "fanout-two-threads" => "One thread publishes while another takes.",
         "fanout-except" => "One message to a channel, but not to the connection that sent it.",
+        "lane-publish" => {
+            "What one call costs the publisher for each lane, every time after the lane was drained."
+        }
+        "lane-take" => "What a delivery costs the consumer of a lane: its token and its cids are read.",
+        "publish-call-median" => "One call of the publisher, eight in a row before anybody takes.",
+        "publish-call-worst" => "The longest of those calls.",
         "parked-current-thread" => {
-            "Every subscriber is a parked task of a runtime with one thread; the message wakes it."
+            "Every subscriber, or every lane, is a parked task of a runtime with one thread; the message wakes it."
         }
         "parked-multi-thread" => {
-            "Every subscriber is a parked task of a runtime with several threads; the message wakes it."
+            "Every subscriber, or every lane, is a parked task of a runtime with several threads; the message wakes it."
         }
         "subscribe" => "One connection joins a channel that has so many members.",
         "unsubscribe" => "One connection leaves a channel that has so many members.",

@@ -43,7 +43,7 @@ impl Change {
 pub(super) fn section(after: &Results, before: &Results) -> Section {
     let rows = row_changes(&after.rows, &before.rows);
     let (ours, others): (Vec<Change>, Vec<Change>) = {
-        let (ours, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(peer, _)| *peer == HOLOCAST);
+        let (ours, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(peer, _)| rows::ours(peer));
         let changes = |each: Vec<(&str, Change)>| each.into_iter().map(|(_, change)| change).collect();
         (changes(ours), changes(others))
     };
@@ -111,7 +111,8 @@ fn row_changes<'a>(after: &'a [Row], before: &[Row]) -> Vec<(&'a str, Change)> {
             } else {
                 String::new()
             };
-            let peer = if row.peer == HOLOCAST { String::new() } else { format!(", {}", row.peer) };
+            let peer =
+                if row.peer == HOLOCAST { String::new() } else { format!(", {}", rows::label(&row.peer)) };
             let change = Change {
                 what: format!("{}{order}{at}{peer}", row.workload),
                 before: was,

@@ -8,8 +8,9 @@ use super::chart::{Chart, Line, Look, Weight};
 use super::layout::{Section, crown, distinct, figures, folded, heads, some, wide};
 use super::nines::Nines;
 use super::number;
-use super::rows::{self, FLOOR, HOLOCAST, Kind, Peers, Workload};
+use super::rows::{self, FLOOR, Kind, Peers, Workload};
 use super::scale::{Axis, Scale};
+use super::verdict;
 use crate::results::{Order, Row};
 
 /// A table of no more sizes than these fits beside a chart.
@@ -54,7 +55,7 @@ fn costs(workload: &Workload<'_>, peers: &Peers<'_>) -> Markup {
         cells.extend(matrices.iter().cloned().map(Some));
     }
     let beaten = workload.rows.iter().filter(|row| workload.beats(row)).count();
-    let rivals = workload.rows.iter().filter(|row| row.peer != HOLOCAST && row.peer != FLOOR).count();
+    let rivals = workload.rows.iter().filter(|row| rows::rival(&row.peer)).count();
     html! {
         div.workload {
             h3 { code { (workload.name) } }
@@ -66,6 +67,7 @@ fn costs(workload: &Workload<'_>, peers: &Peers<'_>) -> Markup {
                     @else { "Peers beat holocast in " strong { (beaten) " of " (some(rivals, "row", "rows")) } ", marked\u{a0}" (crown()) "." }
                 }
             }
+            (verdict::of(workload))
             @if compared && !beside { @for matrix in &matrices { (matrix) } }
             (folded(&format!("All rows of {}", workload.name), &wide(workload.name, &table(workload))))
         }
@@ -88,7 +90,7 @@ fn by_size(workload: &Workload<'_>, order: Option<Order>, peers: &Peers<'_>) -> 
     // The last line is drawn on top.
     names.reverse();
     let line = |peer: &str| Line {
-        name: peer.to_owned(),
+        name: rows::label(peer).to_owned(),
         look: peers.look(peer),
         points: workload.points(peer, order),
     };
@@ -134,7 +136,7 @@ fn at_one_size(workload: &Workload<'_>, order: Option<Order>, peers: &Peers<'_>)
         .filter_map(|row| {
             let cost = rows::cost(row)?;
             Some(Bar {
-                name: row.peer.clone(),
+                name: rows::label(&row.peer).to_owned(),
                 value: cost,
                 text: rows::text(row, cost),
                 slot: peers.bar(&row.peer),
@@ -170,8 +172,8 @@ fn matrix(workload: &Workload<'_>, order: Option<Order>) -> Markup {
                 (heads(&names))
                 tbody {
                     @for peer in workload.peers() {
-                        tr.ours[peer == HOLOCAST].floor[peer == FLOOR] {
-                            th scope="row" { (peer) }
+                        tr.ours[rows::ours(peer)].floor[peer == FLOOR] {
+                            th scope="row" { (rows::label(peer)) }
                             @for &size in &sizes {
                                 @let row = workload.find(peer, size, order);
                                 td.number.beats[row.is_some_and(|row| workload.beats(row))] {
@@ -204,8 +206,8 @@ fn table(workload: &Workload<'_>) -> Markup {
             (heads(&names))
             tbody {
                 @for row in &workload.rows {
-                    tr.ours[row.peer == HOLOCAST].floor[row.peer == FLOOR].beats[workload.beats(row)] {
-                        th scope="row" { (row.peer) @if workload.beats(row) { " " (crown()) } }
+                    tr.ours[rows::ours(&row.peer)].floor[row.peer == FLOOR].beats[workload.beats(row)] {
+                        th scope="row" { (rows::label(&row.peer)) @if workload.beats(row) { " " (crown()) } }
                         td.number { (number::count(row.subscribers)) }
                         @if orders { td.number { (match row.order {
                             Some(Order::Allocation) => "allocation",
@@ -316,7 +318,7 @@ fn quantiles(workloads: &[&Workload<'_>], peers: &Peers<'_>) -> Markup {
                 (heads(&["workload", "peer", "subscribers", "median", "least", "most", "× holocast"]))
                 tbody {
                     @for workload in workloads { @for row in &workload.rows {
-                        tr.ours[row.peer == HOLOCAST].beats[workload.beats(row)] {
+                        tr.ours[rows::ours(&row.peer)].beats[workload.beats(row)] {
                             th scope="row" { (workload.name) @if workload.beats(row) { " " (crown()) } }
                             td.number { (row.peer) }
                             td.number { (number::count(row.subscribers)) }

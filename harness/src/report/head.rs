@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::audit;
 use super::layout::wide;
 use super::number;
-use super::rows::{self, FLOOR, HOLOCAST, Kind, Workload};
+use super::rows::{self, HOLOCAST, Kind, Workload};
 use super::runs;
 use crate::results::{Machine, Results, Run};
 
@@ -65,7 +65,7 @@ fn of_rows(results: &Results) -> Vec<Key> {
             let ours = workload.rows.iter().filter(|row| row.peer == HOLOCAST && row.order == order);
             let row = ours.max_by_key(|row| row.subscribers)?;
             let value = rows::text(row, rows::cost(row)?);
-            let peers = || workload.peers().into_iter().filter(|&peer| peer != HOLOCAST && peer != FLOOR);
+            let peers = || workload.peers().into_iter().filter(|&peer| rows::rival(peer));
             let rivals = peers().filter_map(|peer| workload.find(peer, row.subscribers, order));
             let best = rivals
                 .filter_map(|rival| Some((workload.to_holocast(rival)?, rival.peer.as_str())))
@@ -105,7 +105,7 @@ fn of_rows(results: &Results) -> Vec<Key> {
 /// In how many rows a peer did better.
 fn beaten(workloads: &[Workload<'_>]) -> Option<Key> {
     let rivals = || workloads.iter().flat_map(|each| each.rows.iter().map(move |row| (each, row)));
-    let rivals = || rivals().filter(|(_, row)| row.peer != HOLOCAST && row.peer != FLOOR);
+    let rivals = || rivals().filter(|(_, row)| rows::rival(&row.peer));
     let (all, lost) = (rivals().count(), rivals().filter(|(workload, row)| workload.beats(row)).count());
     (all > 0).then(|| Key {
         what: "Rows in which a peer beats holocast".to_owned(),

@@ -19,6 +19,7 @@ mod sample;
 mod scale;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::fs;
 

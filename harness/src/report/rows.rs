@@ -9,6 +9,9 @@ use crate::results::{Order, Row};
 /// The engine's own name among the peers.
 pub(super) const HOLOCAST: &str = "holocast";
 
+/// The engine with one lane, and with two.
+const LANES: [&str; 2] = ["lanes", "two-lanes"];
+
 /// The name of what no queue per connection can beat.
 pub(super) const FLOOR: &str = "floor";
 
@@ -68,10 +71,11 @@ impl<'a> Workload<'a> {
         sizes
     }
 
-    /// The peers, holocast and the floor first.
+    /// The peers, holocast, its lanes and the floor first.
     pub(super) fn peers(&self) -> Vec<&'a str> {
         let mut peers = distinct(self.rows.iter().map(|row| row.peer.as_str()));
-        peers.sort_by_key(|&peer| [HOLOCAST, FLOOR].iter().position(|&name| name == peer).unwrap_or(2));
+        let first = [HOLOCAST, LANES[0], LANES[1], FLOOR];
+        peers.sort_by_key(|&peer| first.iter().position(|&name| name == peer).unwrap_or(first.len()));
         peers
     }
 
@@ -111,9 +115,27 @@ impl<'a> Workload<'a> {
 
     /// Whether this row is a peer's that did better than holocast.
     pub(super) fn beats(&self, row: &Row) -> bool {
-        let peer = row.peer != HOLOCAST && row.peer != FLOOR;
         let better = |ratio| if lower_is_better(self.unit()) { ratio < 1.0 } else { ratio > 1.0 };
-        peer && self.to_holocast(row).is_some_and(better)
+        rival(&row.peer) && self.to_holocast(row).is_some_and(better)
+    }
+}
+
+/// Whether it is neither the engine, with lanes or without, nor the floor.
+pub(super) fn rival(peer: &str) -> bool {
+    peer != HOLOCAST && peer != FLOOR && !LANES.contains(&peer)
+}
+
+/// Whether it is the engine, with lanes or without.
+pub(super) fn ours(peer: &str) -> bool {
+    peer == HOLOCAST || LANES.contains(&peer)
+}
+
+/// The name of a contestant in words.
+pub(super) fn label(peer: &str) -> &str {
+    match peer {
+        "lanes" => "holocast, lanes",
+        "two-lanes" => "holocast, two lanes",
+        other => other,
     }
 }
 
@@ -179,7 +201,7 @@ impl<'a> Peers<'a> {
     /// How a peer's line looks.
     pub(super) fn look(&self, peer: &str) -> Look {
         let weight = match peer {
-            HOLOCAST => Weight::Strong,
+            HOLOCAST | "lanes" => Weight::Strong,
             FLOOR => Weight::Reference,
             _ => Weight::Plain,
         };

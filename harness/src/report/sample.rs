@@ -5,9 +5,10 @@ use crate::results::{
 };
 
 /// Peers with the cost of a delivery and of what is shared by a channel, in nanoseconds.
-const PEERS: [(&str, f64, f64); 9] = [
+const PEERS: [(&str, f64, f64); 10] = [
     ("holocast", 190.0, 1000.0),
     ("floor", 34.0, 0.0),
+    ("lanes", 19.0, 800.0),
     ("tokio-broadcast", 118.0, 240.0),
     ("dashmap-tokio-mpsc", 410.0, 90.0),
     ("hashmap-tokio-mpsc-bounded", 480.0, 60.0),
@@ -63,6 +64,10 @@ fn rows(slower: f64) -> Vec<Row> {
             let mutex = 80.0 + 10.0 * f64::from(exponent);
             rows.push(value(workload, "dashmap-tokio-mpsc", 10_u64.pow(exponent), mutex, "ns per change"));
         }
+    }
+    for (subscribers, publish, take) in [(100, 150.0, 2.4), (1_000, 160.0, 1.9), (1_000_000, 210.0, 2.2)] {
+        rows.push(value("lane-publish", "lanes", subscribers, publish, "ns per call and lane"));
+        rows.push(value("lane-take", "lanes", subscribers, take, "ns per delivery"));
     }
     for (family, peers) in [("churn", [64e3, 310e3]), ("calm", [58e3, 64e3])] {
         for (peer, base) in ["holocast", "rwlock-flume"].into_iter().zip(peers) {

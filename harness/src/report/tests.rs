@@ -87,6 +87,16 @@ fn a_page_of_everything_has_every_section_and_the_losing_rows() {
     assert!(page.contains("✓ Audit passed"));
     // tokio-broadcast does better from 1 to 1,000,000 subscribers.
     assert!(page.contains("Peers beat holocast in") && page.contains("▾"));
+    // Of the lanes, 200 ns a call are too many at a million, and so are 2 ns a delivery; who has a hundred is not asked.
+    assert!(page.contains(
+        "Target of holocast, lanes, at most 200 ns: <strong>missed in 1 of 3</strong> (1,000,000: 210)."
+    ));
+    assert!(page.contains("from 1,000 subscribers on: <strong>missed in 1 of 2</strong> (1,000,000: 2.20)."));
+    assert!(
+        page.contains(
+            "holocast, lanes, at most 0.5× holocast from 1,000 subscribers on: <strong>met</strong>"
+        )
+    );
     assert!(page.contains("target: 2 × floor") && page.contains("target: 1 µs at 1,000,000"));
 }
 

@@ -5,6 +5,7 @@
 mod machine;
 mod row;
 mod run;
+mod target;
 
 use std::fs;
 use std::path::Path;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use machine::Machine;
 pub use row::{Order, Row};
 pub use run::{Accounts, Audit, Interval, Latency, Quantile, Run};
+pub use target::{Bound, TARGETS, Target, Verdict};
 
 use crate::failure::Failure;
 

@@ -21,7 +21,7 @@ pub enum Order {
 pub struct Row {
     /// What was done; `docs/benchmarking.md` says what each is.
     pub workload: String,
-    /// Who did it: `holocast`, `floor`, `tokio-broadcast`, …
+    /// Who did it: `holocast`, `lanes`, `two-lanes`, `floor`, `tokio-broadcast`, …
     pub peer: String,
     /// Members of the channel, or connections where there is no channel.
     pub subscribers: u64,
