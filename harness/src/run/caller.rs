@@ -1,11 +1,11 @@
 //! One publisher thread: does what its script says when it says so, and writes down what came of it.
 
-use holocast::{Channel, Client, Connected, Error, Identity, Reach};
+use holocast::{Channel, Client, Error, Identity, Reach};
 
 use super::crowd::Crowd;
 use super::record::{Answer, Call, Entry, Presented, Record};
 use super::script::{Except, Op, Planned, Script};
-use super::world::{Arrival, Message, World, ns};
+use super::world::{Message, World, ns};
 use crate::failure::Failure;
 
 /// A run that is behind goes on for this many times its length, and [`GRACE_SECONDS`] more; what is not done then stays undone.
@@ -63,8 +63,10 @@ impl<'w> Caller<'w> {
         } else {
             Vec::new()
         };
-        let Connected { connection, receipts: fresh, superseded } =
-            self.world.engine.reconnect(client, &receipts).map_err(refused_by_engine)?;
+        let life = Record::message(self.lives, self.index, self.publishers);
+        self.lives += 1;
+        let (fresh, superseded) =
+            self.world.connect(tab, life, client, &receipts).map_err(refused_by_engine)?;
         let presented = receipts.iter().map(|receipt| Presented {
             room: Crowd::room(receipt.channel()),
             by_user: receipt.user().is_some(),
@@ -77,13 +79,10 @@ impl<'w> Caller<'w> {
             *all_by_user &= *by_user || room != kept;
             room == kept
         });
-        let life = Record::message(self.lives, self.index, self.publishers);
-        self.lives += 1;
         let entry = Entry { tab, life, superseded, presented: presented.collect(), bound };
         if let Some(mut wallet) = self.world.wallet(tab) {
             wallet.keep_newest(fresh);
         }
-        self.world.hand_over(Arrival { tab, life, connection });
         Ok(Answer::Entry(Box::new(entry)))
     }
 

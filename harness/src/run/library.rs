@@ -15,12 +15,15 @@ macro_rules! workload {
 }
 
 /// Names and texts.
-const WORKLOADS: [(&str, &str); 10] = [
+const WORKLOADS: [(&str, &str); 13] = [
     workload!("chat"),
     workload!("notifications"),
     workload!("firehose"),
     workload!("firehose-million"),
     workload!("churn"),
+    workload!("chat-lanes"),
+    workload!("firehose-lanes"),
+    workload!("churn-lanes"),
     workload!("revoke-storm"),
     workload!("herd"),
     workload!("slow"),
@@ -29,8 +32,19 @@ const WORKLOADS: [(&str, &str); 10] = [
 ];
 
 /// Those that run if none is named.
-const DEFAULT_SET: [&str; 8] =
-    ["chat", "notifications", "firehose", "churn", "slow", "tabs", "revoke-storm", "herd"];
+const DEFAULT_SET: [&str; 11] = [
+    "chat",
+    "notifications",
+    "firehose",
+    "churn",
+    "slow",
+    "tabs",
+    "revoke-storm",
+    "herd",
+    "chat-lanes",
+    "firehose-lanes",
+    "churn-lanes",
+];
 
 /// The trace of the built-in `replay`.
 const TRACE: (&str, &str) = ("replay.jsonl", include_str!("../../workloads/replay.jsonl"));

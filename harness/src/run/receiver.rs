@@ -1,5 +1,7 @@
 //! One receiver thread: drains the connections of its tabs as they get something, and writes down what it takes.
 //!
+//! With lanes it works off its lane instead, which serves all its tabs: a batch for each broadcast.
+//!
 //! A stalled tab takes nothing before its connection has ended; then it too is drained, as nobody else knows why it ended.
 
 use std::sync::atomic::Ordering;
@@ -7,10 +9,10 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use holocast::{Connection, Event};
+use holocast::{Connection, Event, LaneEvent};
 
 use super::record::{Seen, Taken};
-use super::world::{Arrival, Message, World};
+use super::world::{Arrival, Message, World, of_token};
 
 /// Longest sleep; wakes and nudges end it earlier.
 const NAP: Duration = Duration::from_millis(100);
@@ -43,6 +45,9 @@ impl<'w> Receiver<'w> {
 
     /// Drains until told to stop and nothing is left, but for what the stalled have.
     pub(super) fn run(mut self) -> Self {
+        if self.world.station(self.index).is_some() {
+            return self.run_lane();
+        }
         let desk = self.world.desk(self.index);
         let mut woken = Vec::new();
         loop {
@@ -64,6 +69,73 @@ impl<'w> Receiver<'w> {
             for &seat in &woken {
                 self.drain(seat);
             }
+        }
+    }
+
+    /// The same, of a lane.
+    fn run_lane(mut self) -> Self {
+        let desk = self.world.desk(self.index);
+        loop {
+            // Looked at first, as in run().
+            let stopping = self.world.is_stopped();
+            if self.work_off() {
+                continue;
+            }
+            if stopping {
+                return self;
+            }
+            // Relaxed: a hint for whoever waits until all is quiet.
+            desk.idle.store(true, Ordering::Relaxed);
+            desk.ready.wait(NAP);
+            desk.idle.store(false, Ordering::Relaxed);
+            desk.ready.take(&mut Vec::new());
+        }
+    }
+
+    /// Takes all that the lane has and parks it; whether there was anything.
+    fn work_off(&mut self) -> bool {
+        let waker = self.world.desk(self.index).ready.waker(0);
+        let mut context = Context::from_waker(&waker);
+        let mut any = false;
+        self.look();
+        while let Some(event) = self.next_of_lane(&mut context) {
+            any = true;
+            self.hand_out(event);
+        }
+        any
+    }
+
+    /// The lane's next event, and what it means for the lives that are open.
+    fn next_of_lane(&mut self, context: &mut Context<'_>) -> Option<LaneEvent<Message>> {
+        let mut station = self.world.station(self.index)?;
+        let station = station.as_mut()?;
+        let Poll::Ready(event) = station.lane.poll_recv(context) else { return None };
+        match &event {
+            LaneEvent::One(token, Event::Closed(_)) => drop(station.open.remove(&of_token(*token).1)),
+            // Any of them may have lost so many.
+            LaneEvent::Lagged(lost) => {
+                self.seen.lagged.extend(station.open.iter().map(|life| (*life, *lost)));
+            }
+            _ => {}
+        }
+        Some(event)
+    }
+
+    fn hand_out(&mut self, event: LaneEvent<Message>) {
+        match event {
+            LaneEvent::Broadcast(mut batch) => {
+                let message = batch.params().number;
+                for (token, _) in batch.receivers() {
+                    let (_, life) = of_token(token);
+                    self.seen.taken.push(Taken { at_ns: self.world.now_ns(), message, life });
+                }
+            }
+            LaneEvent::One(token, event) => {
+                let (tab, life) = of_token(token);
+                note(&mut self.seen, self.world, tab, life, event);
+            }
+            // Noted by its lives. There is no other event today.
+            _ => {}
         }
     }
 
@@ -118,6 +190,10 @@ impl<'w> Receiver<'w> {
 
     /// Takes all that anybody has, the stalled too.
     pub(super) fn drain_all(&mut self) {
+        if self.world.station(self.index).is_some() {
+            self.work_off();
+            return;
+        }
         self.welcome();
         self.look();
         (0..self.seats.len()).for_each(|at| self.drain(at));
@@ -127,6 +203,9 @@ impl<'w> Receiver<'w> {
     pub(super) fn end_all(&mut self) {
         self.drain_all();
         self.seats.clear();
+        if let Some(mut station) = self.world.station(self.index) {
+            *station = None;
+        }
     }
 
     pub(super) fn seen(&self) -> &Seen {
@@ -174,7 +253,7 @@ mod tests {
         let workload = Workload {
             crowd: CrowdSize { users: 1, ..CrowdSize::default() },
             rooms: Rooms { law: Law::One, ..Rooms::default() },
-            receivers: Receivers { threads: 1, stalled_percent: 100.0 },
+            receivers: Receivers { threads: 1, stalled_percent: 100.0, ..Receivers::default() },
             queue: Queue { capacity: 1, overflow: Overflow::Close },
             ..Workload::default()
         };

@@ -137,6 +137,8 @@ pub struct Receivers {
     pub threads: u32,
     /// How many of a hundred tabs take nothing while they are connected.
     pub stalled_percent: f64,
+    /// Each thread has one lane for all its tabs, instead of a queue for each tab.
+    pub lanes: bool,
 }
 
 /// The engine's queues.
@@ -195,7 +197,7 @@ impl Default for Rooms {
 
 impl Default for Receivers {
     fn default() -> Self {
-        Receivers { threads: 1, stalled_percent: 0.0 }
+        Receivers { threads: 1, stalled_percent: 0.0, lanes: false }
     }
 }
 
@@ -329,6 +331,9 @@ impl Workload {
         among("speed", self.speed, 1e-6, 1e6)?;
         among("receivers.threads", receivers.threads.into(), 1.0, 256.0)?;
         among("receivers.stalled_percent", receivers.stalled_percent, 0.0, 100.0)?;
+        if receivers.lanes && receivers.stalled_percent > 0.0 {
+            return Err("field `receivers.stalled_percent`: a tab on a lane can't stall alone".to_owned());
+        }
         among("queue.capacity", self.queue.capacity as f64, 1.0, 32_767.0)?;
         if self.trace.is_some() {
             return Ok(());

@@ -1,11 +1,12 @@
 //! What all threads of a run share: the engine, the crowd, the clock, and one desk for each receiver.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use holocast::{Connection, Realtime};
+use holocast::{Client, Connected, Connection, Error, Lane, Realtime, Receipt};
 
 use super::crowd::Crowd;
 use super::script::NS_PER_SECOND;
@@ -56,6 +57,8 @@ pub(super) struct World {
     /// What each tab's browser keeps, by tab; empty if nobody ever presents receipts.
     wallets: Vec<Mutex<Wallet>>,
     desks: Vec<Desk>,
+    /// By receiver; empty if each tab has a queue of its own.
+    stations: Vec<Mutex<Option<Station>>>,
     /// By publisher.
     pub(super) on_the_way: Vec<OnTheWay>,
     stalled_percent: f64,
@@ -77,6 +80,23 @@ pub(super) struct Desk {
     pub(super) idle: AtomicBool,
 }
 
+/// The lane of one receiver. Publishers connect tabs to it, so it is behind a lock; nothing is handed out under that.
+pub(super) struct Station {
+    pub(super) lane: Lane<Message>,
+    /// Lives whose end was not told.
+    pub(super) open: HashSet<u32>,
+}
+
+/// What a lane knows a life of a tab by.
+pub(super) fn token(tab: u32, life: u32) -> u64 {
+    u64::from(tab) << 32 | u64::from(life)
+}
+
+/// The tab and the life of a token.
+pub(super) fn of_token(token: u64) -> (u32, u32) {
+    ((token >> 32) as u32, token as u32)
+}
+
 /// A new connection on its way to its receiver.
 pub(super) struct Arrival {
     pub(super) tab: u32,
@@ -91,6 +111,7 @@ impl World {
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let engine = Realtime::builder()
             .queue_capacity(workload.queue.capacity)
+            .lane_capacity(workload.queue.capacity)
             .overflow(workload.queue.overflow.into())
             // The run's own clock, so that stamps can be held against the times of calls.
             .clock(move || zero_unix_ms + zero.elapsed().as_millis() as u64)
@@ -100,7 +121,10 @@ impl World {
             .map_err(|error| Failure::Broken(format!("the engine refuses its configuration: {error}")))?;
         let wallets = if presents { crowd.tabs.len() } else { 0 };
         let desk = || Desk { ready: ReadyList::new(), inbox: Mutex::default(), idle: AtomicBool::new(false) };
+        let lanes = if workload.receivers.lanes { workload.receivers.threads } else { 0 };
+        let station = || Mutex::new(Some(Station { lane: engine.lane(), open: HashSet::new() }));
         Ok(World {
+            stations: (0..lanes).map(|_| station()).collect(),
             engine,
             crowd,
             wallets: (0..wallets).map(|_| Mutex::default()).collect(),
@@ -157,6 +181,34 @@ impl World {
 
     pub(super) fn receivers(&self) -> usize {
         self.desks.len()
+    }
+
+    /// Connects a tab and lets its receiver know: the fresh receipts, and whether a live connection was superseded.
+    pub(super) fn connect(
+        &self,
+        tab: u32,
+        life: u32,
+        client: &Client,
+        receipts: &[Receipt],
+    ) -> Result<(Vec<Receipt>, bool), Error> {
+        let receiver = tab as usize % self.desks.len();
+        if let Some(Some(station)) = self.station(receiver).as_deref_mut() {
+            let connected = station.lane.reconnect(client, receipts, token(tab, life))?;
+            station.open.insert(life);
+            let desk = &self.desks[receiver];
+            // Relaxed: as in hand_over().
+            desk.idle.store(false, Ordering::Relaxed);
+            desk.ready.nudge();
+            return Ok((connected.receipts, connected.superseded));
+        }
+        let Connected { connection, receipts, superseded } = self.engine.reconnect(client, receipts)?;
+        self.hand_over(Arrival { tab, life, connection });
+        Ok((receipts, superseded))
+    }
+
+    /// The lane of a receiver; `None` if tabs have queues of their own.
+    pub(super) fn station(&self, receiver: usize) -> Option<MutexGuard<'_, Option<Station>>> {
+        self.stations.get(receiver).map(locked)
     }
 
     /// Gives a new connection to the receiver that serves its tab.
