@@ -42,16 +42,13 @@ fn agree(cases: u32, forms: &[Form]) {
     let operation = any::<[u8; OP_BYTES]>;
     let operations = prop_oneof![7 => vec(operation(), 1..=LONGEST / 4), 1 => vec(operation(), 1..=LONGEST)];
     let scripts = (any::<[u8; 2]>(), operations);
-    let run = |setup: [u8; 2], script: &[Op]| {
-        let setups = forms.iter().map(|form| Setup::from_bytes(setup).in_form(*form));
-        setups
-            .map(|setup| drive::run(setup, script).map_err(|mismatch| (setup, mismatch)))
-            .find(Result::is_err)
-    };
     let outcome = TestRunner::new(config).run(&scripts, |(setup, bytes)| {
         let script = Op::script(bytes.as_flattened());
-        let Some(Err((setup, mismatch))) = run(setup, &script) else { return Ok(()) };
-        Err(proptest::test_runner::TestCaseError::fail(format!("{mismatch}\nsetup: {setup:?}")))
+        let mut setups = forms.iter().map(|form| Setup::from_bytes(setup).in_form(*form));
+        let mismatch = setups.find_map(|setup| {
+            drive::run(setup, &script).err().map(|mismatch| format!("{mismatch}\nsetup: {setup:?}"))
+        });
+        mismatch.map_or(Ok(()), |reason| Err(proptest::test_runner::TestCaseError::fail(reason)))
     });
     let Err(failure) = outcome else { return };
     let TestError::Fail(reason, (_, bytes)) = failure else { panic!("{failure}") };

@@ -143,6 +143,7 @@ fn b1_another_call_of_receivers_goes_on_where_the_last_one_stopped() {
 /// B2
 #[test]
 fn b2_whoever_is_excluded_among_many_on_lanes_is_left_out_and_nobody_else() {
+    type Exclusion<'a> = (Vec<Identity>, &'a dyn Fn(usize) -> bool);
     const MEMBERS: usize = 200;
     let mut world = World::new();
     let name = |n: usize| format!("i{n:03}");
@@ -156,7 +157,7 @@ fn b2_whoever_is_excluded_among_many_on_lanes_is_left_out_and_nobody_else() {
     }
     world.heard();
     let by_name = |of: Vec<usize>| of.into_iter().rev().map(|n| Identity::instance(name(n))).collect();
-    let exclusions: [(Vec<Identity>, &dyn Fn(usize) -> bool); 8] = [
+    let exclusions: [Exclusion<'_>; 8] = [
         (by_name(vec![0]), &|n| n == 0),
         (by_name(vec![62, 63, 64, 65, 126, 127, 128, 129]), &|n| {
             (62..66).contains(&n) || (126..130).contains(&n)

@@ -174,6 +174,7 @@ fn q5_a_lane_takes_by_trying_blocking_or_awaiting() {
 /// Q5
 #[test]
 fn q5_a_sleeping_lane_is_woken_by_a_broadcast_an_end_and_events_of_its_guests() {
+    type Act = Box<dyn FnOnce(&mut Option<Lane<u64>>)>;
     let realtime = engine();
     let (mut lane, _) = crowd(&realtime, 1);
     let mut home = realtime.lane();
@@ -184,7 +185,7 @@ fn q5_a_sleeping_lane_is_woken_by_a_broadcast_an_end_and_events_of_its_guests() 
     all.sort();
     assert_eq!(all, ["8: closed superseded", "9: subscribed :lobby page"]);
     let (mut home, shared) = (Some(home), realtime.clone());
-    let acts: [(&str, Box<dyn FnOnce(&mut Option<Lane<u64>>) + Send>); 5] = [
+    let acts: [(&str, Act); 5] = [
         ("0: {:room, 42} add 1 for page", Box::new(move |_| send(&shared, &room(), 1..=1))),
         ("9: :lobby add 2 for page", {
             let realtime = realtime.clone();
