@@ -341,3 +341,52 @@ fn l3_who_has_ended_is_not_counted_as_away() {
         assert_eq!(realtime.stats().connections, 0);
     });
 }
+
+/// C4: the lane's own disconnect beside one elsewhere: nothing is handed out after the first has returned, whoever did the work.
+/// Fails if the lane leaves the gate of a tenancy that somebody else has ended open.
+#[test]
+fn c4_nothing_is_handed_out_after_the_lane_found_the_end_made_elsewhere() {
+    explore("lane: disconnect/disconnect", 3, || {
+        let realtime = engine();
+        let (mut lane, key) = lane_of_i(&realtime);
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let ending = realtime.clone();
+        let (_, (_lane, got)) = race(
+            move || ending.disconnect("i"),
+            move || {
+                lane.disconnect(key);
+                let got = work_off(&mut lane);
+                (lane, got)
+            },
+        );
+        assert_eq!(got, []);
+        assert_balanced(&realtime);
+    });
+}
+
+/// C3, C4, B5: the lane's own disconnect beside a supersede: the lane hands out nothing after it, and if it came too late all that waited
+/// is the new receiver's.
+/// Fails if the lane leaves the takeover half done.
+#[test]
+fn c3_a_disconnect_that_comes_too_late_takes_nothing_from_the_new_receiver() {
+    explore("lane: disconnect/supersede", 3, || {
+        let realtime = engine();
+        let (mut lane, key) = lane_of_i(&realtime);
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let connecting = realtime.clone();
+        let (mut connected, (mut lane, got, ended)) = race(
+            move || connecting.connect(&tab("i")).unwrap(),
+            move || {
+                let ended = lane.disconnect(key);
+                let got = work_off(&mut lane);
+                (lane, got, ended)
+            },
+        );
+        assert_eq!(got, [], "ended {ended}");
+        assert_eq!(work_off(&mut lane), []);
+        assert_eq!(connected.superseded, !ended);
+        let new = broadcasts(&drain(&mut connected.connection));
+        assert_eq!(new, if ended { vec![] } else { vec![1] });
+        assert_balanced(&realtime);
+    });
+}

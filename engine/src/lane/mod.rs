@@ -217,9 +217,22 @@ impl<P: Send + Sync + 'static> Lane<P> {
 
     fn end_direct(&self, key: LaneKey, generation: u32) -> bool {
         let _pin = epoch::pin();
-        let tenant = self.engine.registry.slot(key.slot).peek_tenant();
-        // Otherwise the tenancy has ended meanwhile, and perhaps another is in its slot.
-        tenant.is_live() && tenant.born == key.number && self.engine.end_muted(key.slot, generation)
+        let place = self.engine.registry.slot(key.slot);
+        let tenant = place.peek_tenant();
+        if tenant.born == key.number && tenant.is_live() && self.engine.end_muted(key.slot, generation) {
+            return true;
+        }
+        // Ended or taken over by somebody who may not have shut the gate yet; from here on it must be, and what waits for a connection
+        // that was taken over is its new receiver's.
+        let tenant = place.peek_tenant();
+        if tenant.born == key.number {
+            if tenant.is_live() {
+                self.engine.depart(key.slot);
+            } else {
+                self.engine.registry.slots.gates(key.slot).mute(key.slot, tenant.born..=tenant.auth);
+            }
+        }
+        false
     }
 
     /// The next event, if there is one.

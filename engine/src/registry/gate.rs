@@ -111,6 +111,19 @@ impl Gates {
         }
     }
 
+    /// Shuts the gate of a tenancy that has ended, if it is still its own: open for one of these counts.
+    pub(crate) fn mute(&self, slot: SlotId, counts: std::ops::RangeInclusive<u32>) {
+        let gate = &self.gates[slot as usize % PAGE];
+        // Relaxed, also below: as in shut(). The next tenancy's counts are higher ones.
+        let mut now = gate.load(Ordering::Relaxed);
+        while counts.contains(&now) {
+            match gate.compare_exchange_weak(now, now | SHUT | MUTE, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(newer) => now = newer,
+            }
+        }
+    }
+
     /// Shuts the gate and tells what it was before.
     pub(crate) fn shut(&self, slot: SlotId, why: Shut) -> State {
         let why = match why {
