@@ -270,9 +270,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
             return (false, false);
         };
         for opened in dropped {
-            if let Opened::Entry(entry) = opened {
-                note_away(&entry);
-                lane.settle(Settled { released: entry.deliveries() as u64, ..Settled::default() });
+            if let Opened::Entry(node) = opened {
+                note_away(&node.entry);
+                lane.settle(Settled { released: node.entry.deliveries() as u64, ..Settled::default() });
             }
         }
         // Woken in any case: a reset may have moved control events behind the back of a consumer about to sleep.
@@ -429,25 +429,17 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let mut seen = 1;
         loop {
             match lane.queue.take(LEASE, &tally) {
-                Taken::Entry(Entry::Broadcast(parcel)) => {
-                    let forwarded = self.forward(lane, &parcel).len();
-                    let released = (parcel.deliveries() - forwarded) as u64;
-                    lane.settle(Settled { released, ..Settled::default() });
-                    continue;
-                }
-                Taken::Entry(Entry::Control { slot, born, event }) => {
-                    let _pin = epoch::pin();
-                    drop(self.forward_control(slot, born, event));
+                Taken::Entry(node) => {
+                    self.serve_orphan(lane, node.entry);
                     continue;
                 }
                 Taken::Busy => {
                     spin();
                     continue;
                 }
-                // Of those who are gone, or a note of a reset.
-                Taken::Entry(_) | Taken::Lagged(_) => continue,
+                // A note of a reset; the rest is not in a lane.
+                Taken::Lagged(_) | Taken::Delivery(_) | Taken::Control(_) => continue,
                 Taken::Empty | Taken::Closed | Taken::Superseded => {}
-                Taken::Delivery(_) | Taken::Control(_) => continue,
             }
             // The next push finds it parked and comes here (see `Parker`).
             if lane.queue.park() != Parked::Yes {
@@ -457,6 +449,22 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 Ok(_) => return,
                 Err(now) => seen = now,
             }
+        }
+    }
+
+    fn serve_orphan(&self, lane: &LaneCore<P>, entry: Entry<P>) {
+        match entry {
+            Entry::Broadcast(parcel) => {
+                let forwarded = self.forward(lane, &parcel).len();
+                let released = (parcel.deliveries() - forwarded) as u64;
+                lane.settle(Settled { released, ..Settled::default() });
+            }
+            Entry::Control { slot, born, event } => {
+                let _pin = epoch::pin();
+                drop(self.forward_control(slot, born, event));
+            }
+            // Of those who are gone.
+            Entry::Closed { .. } | Entry::Ready(_) => {}
         }
     }
 }

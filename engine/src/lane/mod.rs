@@ -267,8 +267,8 @@ impl<P: Send + Sync + 'static> Lane<P> {
     fn take_of_queue(&mut self) -> Result<Option<LaneEvent<P>>, Busy> {
         loop {
             match self.core.queue.take(LEASE, &self.tally) {
-                Taken::Entry(entry) => {
-                    if let Some(event) = self.open(entry) {
+                Taken::Entry(node) => {
+                    if let Some(event) = self.open(node.entry) {
                         return Ok(Some(event));
                     }
                 }

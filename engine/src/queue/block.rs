@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::entry::Entry;
+use super::entry::{Entry, EntryNode};
 use super::word::{Bound, Pushed, Queue};
 use crate::channel::Channel;
 use crate::event::{Key, Message};
@@ -42,6 +42,7 @@ pub(crate) const LEAF: usize = MemberLeaf::CAPACITY;
 
 /// The links of a queue. Aligned so that the low four bits of its address are free for the queue word's flags.
 #[repr(C, align(16))]
+#[derive(Debug)]
 pub(super) struct Node {
     /// The next older node while queued, the next newer one in a batch.
     pub(super) next: UnsafeCell<*mut Node>,
@@ -259,7 +260,7 @@ impl Control {
 pub(crate) enum Opened<P> {
     Delivery(Delivery<P>),
     Control(Control),
-    Entry(Entry<P>),
+    Entry(Box<EntryNode<P>>),
 }
 
 impl<P> Opened<P> {

@@ -69,15 +69,16 @@ impl<P> Entry<P> {
 
     /// # Safety
     /// `node` came from [`Entry::into_node`] of the same `P` and is the caller's own.
-    pub(super) unsafe fn from_node(node: NonNull<Node>) -> Self {
+    pub(super) unsafe fn from_node(node: NonNull<Node>) -> Box<EntryNode<P>> {
         // SAFETY: the caller's promise; the node is the first field of the boxed one (`repr(C)`).
-        unsafe { Box::from_raw(node.as_ptr().cast::<EntryNode<P>>()) }.entry
+        unsafe { Box::from_raw(node.as_ptr().cast::<EntryNode<P>>()) }
     }
 }
 
-/// A node with an entry behind it.
+/// A node with an entry behind it; handed on as it is, so that what takes from other queues carries no entry's weight.
 #[repr(C)]
-struct EntryNode<P> {
+#[derive(Debug)]
+pub(crate) struct EntryNode<P> {
     node: Node,
-    entry: Entry<P>,
+    pub(crate) entry: Entry<P>,
 }

@@ -29,7 +29,7 @@
 use std::ptr::{self, NonNull};
 
 use super::block::{Control, Delivery, Node, Opened, is_control};
-use super::entry::Entry;
+use super::entry::{Entry, EntryNode};
 use super::packed::{CLOSED, LONE, PARKED, TURN_SHIFT, TURNS, Word};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
@@ -68,7 +68,7 @@ pub(crate) enum Taken<P> {
     Delivery(Delivery<P>),
     Control(Control),
     /// Only from the queue of a lane.
-    Entry(Entry<P>),
+    Entry(Box<EntryNode<P>>),
     /// Messages that were refused or released since the last event.
     Lagged(u64),
     Empty,
@@ -235,8 +235,11 @@ impl<P> Queue<P> {
         let node = entry.into_node();
         // SAFETY: freshly made, ours.
         match unsafe { self.push(node.as_ptr(), messages, bound) } {
-            // SAFETY: a refused push leaves the node ours; it came from `into_node`.
-            refused @ (Pushed::Full | Pushed::Closed) => Err((refused, unsafe { Entry::from_node(node) })),
+            refused @ (Pushed::Full | Pushed::Closed) => {
+                // SAFETY: a refused push leaves the node ours; it came from `into_node`.
+                let node = unsafe { Entry::from_node(node) };
+                Err((refused, node.entry))
+            }
             sent => Ok(sent),
         }
     }
@@ -603,7 +606,7 @@ impl<P> Queue<P> {
                     }
                     1
                 }
-                Opened::Entry(entry) => entry.deliveries() as u64,
+                Opened::Entry(node) => node.entry.deliveries() as u64,
                 Opened::Control(_) => continue,
             };
             tally.released.fetch_add(released, Ordering::Relaxed);
