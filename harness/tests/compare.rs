@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use holocast_harness::results::{Order, Results, Row};
+use holocast_harness::results::Results;
 
 fn compare(arguments: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_holocast"))
@@ -34,20 +34,6 @@ fn every_contestant_delivers_everything_and_has_its_row() {
         assert!(row.min <= total && total <= row.max, "{row:?}");
         assert!(row.ratio_to_floor.is_some() && row.ratio_to_holocast.is_some(), "{row:?}");
     }
-}
-
-#[test]
-fn lanes_have_rows_for_both_sides_and_targets() {
-    let folder = tempfile::tempdir().expect("a scratch folder");
-    let file = folder.path().join("compare.json");
-    let (code, table, errors) = compare(&["--quick", "lane", "--json", &file.to_string_lossy()]);
-    assert_eq!((code, errors.as_str()), (0, ""));
-    let results = Results::read(&file).expect("the document that it wrote");
-    let names = |of: fn(&Row) -> &str| -> BTreeSet<&str> { results.rows.iter().map(of).collect() };
-    assert_eq!(names(|row| &row.workload), BTreeSet::from(["lane-publish", "lane-take"]));
-    assert_eq!(names(|row| &row.peer), BTreeSet::from(["lanes", "two-lanes"]));
-    assert!(results.rows.iter().any(|row| row.order == Some(Order::Shuffled)));
-    assert!(table.contains("\ntargets\n  lane-publish, lanes"), "{table}");
 }
 
 #[test]

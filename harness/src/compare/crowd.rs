@@ -31,15 +31,22 @@ pub(super) fn legend() -> [(&'static str, &'static str); 10] {
     ]
 }
 
-/// Everybody with a crowd of so many.
-pub(super) fn crowd(connections: usize) -> Vec<Box<dyn Contestant>> {
+/// Everybody with a crowd of so many; `only_ours`: the engine alone, with queues and with lanes.
+pub(super) fn crowd(connections: usize, only_ours: bool) -> Vec<Box<dyn Contestant>> {
     fn new<P: Peer>(connections: usize) -> Box<dyn Contestant> {
         Box::new(World::<P>::new(connections))
     }
-    let mut crowd =
-        vec![new::<Floor>(connections), new::<Holocast>(connections), Box::new(Lanes::new(connections, 1))];
+    let mut crowd: Vec<Box<dyn Contestant>> = Vec::new();
+    if !only_ours {
+        crowd.push(new::<Floor>(connections));
+    }
+    crowd.push(new::<Holocast>(connections));
+    crowd.push(Box::new(Lanes::new(connections, 1)));
     if ON_TWO_LANES.contains(&connections) {
         crowd.push(Box::new(Lanes::new(connections, 2)));
+    }
+    if only_ours {
+        return crowd;
     }
     crowd.extend([
         new::<TokioBroadcast>(connections),

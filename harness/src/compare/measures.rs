@@ -81,7 +81,10 @@ impl Plan {
         ) {
             return;
         }
-        let mut contestants = crowd(size);
+        // For these nobody else is needed, or no crowd at all.
+        let ours = ["lane", "publish-call", "subscribe-by-user", "memory"];
+        let only_ours = !WORKLOADS.iter().any(|name| !ours.contains(name) && self.does(name, size));
+        let mut contestants = crowd(size, only_ours);
         for workload in ["fanout", "fanout-burst-8", "fanout-two-threads", "fanout-except", "hot"] {
             if self.does(workload, size) {
                 bar.set_message(format!("{workload}, {size} subscribers"));

@@ -92,7 +92,7 @@ fn deliveries(rows: &mut Vec<Row>, workload: &str, subscribers: u64, order: Opti
     let misses = if order == Some(Order::Shuffled) { 60.0 * (size / 3e3).max(1.0).ln() } else { size / 2e4 };
     let cost = |peer: &str, each: f64, shared: f64| {
         let times = if peer == "holocast" { slower } else { 1.0 };
-        let away = if peer == "floor" { misses / 4.0 } else { misses };
+        let away = if peer == "floor" || peer == "lanes" { misses / 4.0 } else { misses };
         (each + shared / size + away) * times
     };
     let [ours, floor] = [PEERS[0], PEERS[1]].map(|(peer, each, shared)| cost(peer, each, shared));

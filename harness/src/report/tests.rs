@@ -91,7 +91,7 @@ fn a_page_of_everything_has_every_section_and_the_losing_rows() {
     assert!(page.contains(
         "Target of holocast, lanes, at most 200 ns: <strong>missed in 1 of 3</strong> (1,000,000: 210)."
     ));
-    assert!(page.contains("from 1,000 subscribers on: <strong>missed in 1 of 2</strong> (1,000,000: 2.20)."));
+    assert!(page.contains("from 1,000 subscribers on: <strong>missed in 1 of 2</strong> (1,000,000: 2.2)."));
     assert!(
         page.contains(
             "holocast, lanes, at most 0.5× holocast from 1,000 subscribers on: <strong>met</strong>"

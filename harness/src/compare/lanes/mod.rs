@@ -4,6 +4,8 @@
 
 mod drain;
 mod parked;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 
