@@ -89,7 +89,8 @@ pub struct LaneConnected {
 /// # Taken over
 /// A connection that superseded another one (rule C3) has a queue of its own until it ends, and costs as much as one: a lane hands out
 /// its events one by one. If the first of the instance was on a lane, its broadcasts go through the queue of that lane, and come
-/// when that lane is worked off. Where the old loop may hang, end the old connection before, and reconnect by receipts.
+/// when that lane is worked off: one that finds nothing may have forwarded to another that was looked at before it, which is woken. Where
+/// the old loop may hang, end the old connection before, and reconnect by receipts.
 ///
 /// # Progress
 /// As for a connection: a take never waits for publishers and never blocks, and is not lock-free.
@@ -192,7 +193,7 @@ impl<P: Send + Sync + 'static> Lane<P> {
     }
 
     /// Ends a connection that this lane serves: when its socket is gone, or can't keep up. Nothing is handed out for it after that, not
-    /// even its end, and its token is free. False: its end was handed out before, or another receiver has it by now.
+    /// even its end, and its token is free. False: it had ended before, or another receiver has it by now.
     ///
     /// # Complexity
     /// O(log n) for each channel it is bound to; entries that wait in the lane are not touched.
