@@ -45,11 +45,12 @@ const fn target(workload: &'static str, peer: &'static str, subscribers: (u64, u
 }
 
 /// The targets of lanes, by workload.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     target("fanout", "lanes", (1_000, 1_000_000), Bound::TimesHolocast(0.5)),
     target("fanout", "lanes", (1_000, 1_000_000), Bound::TimesFloor(1.0)),
     target("lane-publish", "lanes", ALL, Bound::AtMost(200.0)),
     target("lane-publish", "two-lanes", ALL, Bound::AtMost(200.0)),
+    target("publish-call-median", "lanes", ALL, Bound::AtMost(200.0)),
     target("lane-take", "lanes", (1_000, u64::MAX), Bound::AtMost(2.0)),
     target("lane-take", "two-lanes", (1_000, u64::MAX), Bound::AtMost(2.0)),
     target("parked-current-thread", "two-lanes", (100_000, 100_000), Bound::TimesHolocast(0.1)),

@@ -23,7 +23,7 @@ fn all(lanes: usize, name: &str) {
         assert!(median <= worst);
         let (left, came) = contestant.change();
         assert!(left > 0.0 && came > 0.0);
-        assert!(contestant.churn(true, Duration::from_millis(5)).len() > 0);
+        assert!(!contestant.churn(true, Duration::from_millis(5)).is_empty());
         contestant.shuffle();
     }
     for flavour in [Flavour::CurrentThread, Flavour::MultiThread] {
