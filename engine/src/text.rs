@@ -53,6 +53,7 @@ impl Text {
     /// ```
     /// assert_eq!(holocast::Text::from("add").as_str(), "add");
     /// ```
+    #[inline]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -80,6 +81,7 @@ impl Cid {
     /// ```
     /// assert_eq!(holocast::Cid::from("page").as_str(), "page");
     /// ```
+    #[inline]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }

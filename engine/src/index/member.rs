@@ -66,11 +66,13 @@ impl MemberLeaf {
         self.members.len()
     }
 
+    #[inline]
     pub(crate) fn members(&self) -> &[Member] {
         &self.members
     }
 
     /// The bindings of the member at this place.
+    #[inline]
     pub(crate) fn cids(&self, place: usize) -> &[Bound] {
         &self.sets[self.members[place].set as usize]
     }

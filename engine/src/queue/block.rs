@@ -396,6 +396,7 @@ impl<P> Delivery<P> {
 
 impl<'a> Cids<'a> {
     /// The cids of these bindings: all, or with `stale` only those that nobody authorized (rule C5).
+    #[inline]
     pub(crate) fn new(bounds: &'a [crate::index::Bound], stale: bool) -> Self {
         Self { bounds: bounds.iter(), stale }
     }
@@ -429,6 +430,7 @@ pub struct Cids<'a> {
 impl<'a> Iterator for Cids<'a> {
     type Item = &'a Cid;
 
+    #[inline]
     fn next(&mut self) -> Option<&'a Cid> {
         let stale = self.stale;
         self.bounds.find(|bound| !(stale && bound.by_user)).map(|bound| &bound.cid)

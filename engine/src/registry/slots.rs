@@ -244,7 +244,7 @@ impl<P> Slots<P> {
 
 /// # Panics
 /// Never: the items are as many as the array's.
-fn array_of<S: Deref<Target = [T]>, T, A>(items: S) -> A
+pub(super) fn array_of<S: Deref<Target = [T]>, T, A>(items: S) -> A
 where
     A: TryFrom<S, Error = S>,
 {
