@@ -3,12 +3,23 @@
 use holocast::CloseReason;
 
 use super::super::crowd::Crowd;
+use super::super::receiver::Receiver;
 use super::super::record::{Answer, Call, Entry, Presented, Record, Seen, Taken};
 use super::super::script::{Except, Op};
-use super::super::workload::{Law, Rooms, Workload};
+use super::super::workload::{CrowdSize, Law, Overflow, Queue, Receivers, Rooms, Workload};
+use super::super::world::{Message, OnTheWay, World};
 use super::*;
 
 const ROOM: u32 = 0;
+
+/// Two people with two tabs each, and one room.
+fn few() -> Workload {
+    Workload {
+        crowd: CrowdSize { users: 2, tabs: [2, 2], ..CrowdSize::default() },
+        rooms: Rooms { law: Law::One, ..Rooms::default() },
+        ..Workload::default()
+    }
+}
 
 /// A log that grows call by call; each call lasts from one full microsecond to the middle of it.
 struct Log {
@@ -23,13 +34,8 @@ struct Log {
 impl Log {
     /// Two people with two tabs each, all logged in, none connected.
     fn new() -> Self {
-        let workload = Workload {
-            crowd: super::super::workload::CrowdSize { users: 2, tabs: [2, 2], ..Default::default() },
-            rooms: Rooms { law: Law::One, ..Rooms::default() },
-            ..Workload::default()
-        };
         Log {
-            crowd: Crowd::new(&workload, 1),
+            crowd: Crowd::new(&few(), 1),
             record: Record { calls: vec![Vec::new()], seen: vec![Seen::default()] },
             now_ns: 0,
             lives: 0,
@@ -110,6 +116,18 @@ impl Log {
 
     fn assert_clean(&self) {
         assert_eq!(self.faults(), Vec::<String>::new());
+    }
+
+    /// Exactly these faults, by how they begin; one is of this message.
+    fn assert_fault_of(&self, message: u32, beginnings: &[&str]) {
+        let mut faults = self.faults();
+        faults.sort();
+        let mut beginnings = beginnings.to_vec();
+        beginnings.sort_unstable();
+        let begin = faults.len() == beginnings.len()
+            && faults.iter().zip(&beginnings).all(|(fault, beginning)| fault.starts_with(beginning));
+        let named = format!(": message {message} of publisher 0 ");
+        assert!(begin && faults.iter().any(|fault| fault.contains(&named)), "{faults:?}");
     }
 
     /// Exactly one fault, that holds all of `words`.
@@ -529,4 +547,184 @@ fn the_accounting_of_a_run_is_part_of_its_audit() {
     );
     let audit = audit(&log.record, &log.crowd, log.accounts, unbalanced, true);
     assert!(!audit.passed && audit.faults[0].starts_with("drained: the accounting does not balance"));
+}
+
+/// What a receiver hands out of its lane, written down by itself, beside the calls of an engine.
+struct OnLane {
+    world: World,
+    log: Log,
+}
+
+impl OnLane {
+    /// Both people, each with two tabs on one lane and in the room.
+    fn new(queue: Queue) -> Self {
+        let receivers = Receivers { lanes: true, ..Receivers::default() };
+        let workload = Workload { receivers, queue, ..few() };
+        let world = World::new(&workload, Crowd::new(&workload, 1), false).unwrap();
+        let mut on_lane = OnLane { world, log: Log::new() };
+        for tab in 0..4 {
+            let life = on_lane.log.lives;
+            on_lane.world.connect(tab, life, &on_lane.world.crowd.client(tab, true), &[]).unwrap();
+            on_lane.log.connect(tab);
+        }
+        for person in 0..2 {
+            let (identity, room) =
+                (on_lane.world.crowd.identity(person, true), &on_lane.world.crowd.rooms[0]);
+            let matched = on_lane.world.engine.subscribe(&identity, room, "page").unwrap();
+            on_lane.log.call(Op::Join { person, room: ROOM }, Answer::Matched(matched as u32));
+        }
+        on_lane
+    }
+
+    fn send(&mut self) -> u32 {
+        let message = Message::new(self.log.messages, &OnTheWay::default());
+        let reach =
+            self.world.engine.broadcast_action(&self.world.crowd.rooms[0], "message", message).unwrap();
+        let number = self.log.send();
+        let (reached, refused) = (reach.reached as u32, reach.refused as u32);
+        self.log.record.calls[0].last_mut().expect("the broadcast").answer =
+            Answer::Reach { reached, refused };
+        number
+    }
+
+    /// Of the first tab.
+    fn supersede(&mut self) -> u32 {
+        let life = self.log.lives;
+        let (_, superseded) = self.world.connect(0, life, &self.world.crowd.client(0, true), &[]).unwrap();
+        self.log.enter(Op::Supersede { tab: 0 }, 0, superseded, &[], &[(ROOM, true)])
+    }
+
+    /// Works the lane off, which is done once, and gives the log.
+    fn work_off(mut self) -> Log {
+        let mut receiver = Receiver::new(&self.world, 0);
+        receiver.drain_all();
+        self.log.accounts = accounts(&self.world.engine.stats());
+        self.log.record.seen = vec![receiver.into_seen()];
+        self.log
+    }
+}
+
+/// Where the log has deliveries.
+fn deliveries(log: &Log) -> Vec<usize> {
+    let taken = log.record.seen[0].taken.iter().enumerate();
+    taken.filter(|(_, taken)| taken.message != Taken::LOOKED).map(|(at, _)| at).collect()
+}
+
+/// Three messages to all, and the first tab superseded after the second.
+fn worked_off() -> Log {
+    let mut on_lane = OnLane::new(Queue::default());
+    (0..2).for_each(|_| _ = on_lane.send());
+    let next = on_lane.supersede();
+    assert_eq!(on_lane.send(), 2);
+    let log = on_lane.work_off();
+    let of_next =
+        log.record.seen[0].taken.iter().filter(|taken| taken.life == next && taken.message != Taken::LOOKED);
+    assert_eq!(of_next.count(), 3, "forwarded");
+    log
+}
+
+#[test]
+fn all_that_a_lane_hands_out_is_audited() {
+    let log = worked_off();
+    let audit = audit(&log.record, &log.crowd, log.accounts, Vec::new(), true);
+    assert_eq!(
+        (audit.faults.len(), audit.deliveries_checked, audit.deliveries_due),
+        (0, 12, 12),
+        "{audit:?}"
+    );
+}
+
+#[test]
+fn b1_whatever_is_lost_of_a_lane_is_named() {
+    for at in deliveries(&worked_off()) {
+        let mut log = worked_off();
+        let lost = log.record.seen[0].taken.remove(at);
+        log.assert_fault_of(lost.message, &["B5: 1 deliveries are missing", "B1: lost"]);
+    }
+}
+
+#[test]
+fn b5_whatever_a_lane_hands_out_twice_is_named() {
+    for at in deliveries(&worked_off()) {
+        for later in [false, true] {
+            let mut log = worked_off();
+            let taken = &mut log.record.seen[0].taken;
+            let to = if later { taken.len() } else { at };
+            taken.insert(to, taken[at]);
+            let message = taken[to].message;
+            let faults = log.faults();
+            let named = format!("B5: handed out twice: message {message} ");
+            assert!(faults.iter().any(|fault| fault.starts_with(&named)), "{faults:?}");
+        }
+    }
+}
+
+#[test]
+fn b4_whatever_a_lane_hands_out_in_another_order_is_named() {
+    let taken_of = |log: &Log, at: usize| log.record.seen[0].taken[at];
+    let all = deliveries(&worked_off());
+    let mut swapped = 0;
+    for (nth, &first) in all.iter().enumerate() {
+        for &second in &all[nth + 1..] {
+            let mut log = worked_off();
+            if taken_of(&log, first).life != taken_of(&log, second).life {
+                continue;
+            }
+            let taken = &mut log.record.seen[0].taken;
+            (taken[first].message, taken[second].message) = (taken[second].message, taken[first].message);
+            let faults = log.faults();
+            assert!(faults[0].starts_with("B4: handed out after a later one"), "{faults:?}");
+            swapped += 1;
+        }
+    }
+    assert_eq!(swapped, 12, "three of each tab");
+}
+
+#[test]
+fn b1_b6_c4_what_a_lane_hands_out_for_another_or_after_the_end_is_named() {
+    let worked_off = || {
+        let mut on_lane = OnLane::new(Queue::default());
+        let World { engine, crowd, .. } = &on_lane.world;
+        engine.unsubscribe(&crowd.identity(1, true), &crowd.rooms[0], "page").unwrap();
+        on_lane.log.call(Op::Leave { person: 1, room: ROOM }, Answer::Matched(2));
+        engine.disconnect(&crowd.tabs[0].instance);
+        on_lane.log.call(Op::Drop { tab: 0 }, Answer::Matched(1));
+        let last = on_lane.send();
+        (on_lane.work_off(), last)
+    };
+    worked_off().0.assert_clean();
+    for (life, named) in
+        [(0, "C4: late after the end of its connection"), (2, "B6: late after an unsubscribe")]
+    {
+        let (mut log, last) = worked_off();
+        let taken = &mut log.record.seen[0].taken;
+        taken.iter_mut().find(|taken| taken.message == last).expect("one tab is left").life = life;
+        log.assert_fault_of(last, &["B1: lost", "B5: 1 deliveries are missing", named]);
+    }
+}
+
+/// A lane is told its losses once, for all of its connections.
+#[test]
+fn q2_of_a_lane_all_may_lose_as_many_as_it_was_told_and_no_more() {
+    for overflow in [Overflow::Close, Overflow::DropNewest, Overflow::Reset] {
+        let worked_off = || {
+            let mut on_lane = OnLane::new(Queue { capacity: 2, overflow });
+            (0..5).for_each(|_| _ = on_lane.send());
+            on_lane.work_off()
+        };
+        let log = worked_off();
+        log.assert_clean();
+        assert_eq!(log.record.seen[0].closed, [], "nobody is ended");
+        let mut lagged = log.record.seen[0].lagged.clone();
+        lagged.sort_unstable();
+        let lost = lagged[0].1;
+        assert!(lost > 0 && lagged == [0, 1, 2, 3].map(|life| (life, lost)), "{overflow:?}: {lagged:?}");
+        for at in 0..4 {
+            let mut log = worked_off();
+            log.record.seen[0].lagged[at].1 -= 1;
+            let faults = log.faults();
+            assert_eq!(faults.len() as u64, lost, "{overflow:?}: {faults:?}");
+            assert!(faults[0].starts_with("B1: lost"), "{overflow:?}: {faults:?}");
+        }
+    }
 }
