@@ -52,17 +52,24 @@ impl Skip {
     }
 }
 
-/// What pushes one by one leave to be done when all are made.
+/// What pushes leave to be done when all are made.
 #[derive(Default)]
 pub(crate) struct After {
     /// Connections that an overflow ends.
     ended: SmallVec<[SlotId; 4]>,
-    /// The first panic of a waker.
     panicked: Panicked,
 }
 
-/// The first panic of a waker, to go on with when everybody was woken.
+/// The first panic of the host's own code, a waker as a rule, to go on with when all else is done.
 pub(crate) type Panicked = Option<Box<dyn Any + Send>>;
+
+impl After {
+    /// Does what may panic; if it does, everything else comes first.
+    pub(crate) fn attempt(&mut self, work: impl FnOnce()) {
+        let done = catch_unwind(AssertUnwindSafe(work));
+        self.panicked = self.panicked.take().or(done.err());
+    }
+}
 
 impl<P: Send + Sync + 'static> Engine<P> {
     /// Delivers a message to its channel's members, if there are any.
@@ -89,10 +96,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let mut targets: SmallVec<[Target<'_, P>; LEAF]> = SmallVec::new();
         let mut sleepers = Places::new();
         let mut reach = Reach::default();
-        let mut ended: SmallVec<[SlotId; 4]> = SmallVec::new();
-        let mut panicked = None;
+        let mut after = After::default();
         if !snapshot.lanes.is_empty() {
-            panicked = self.fan_out_to_lanes(&snapshot.lanes, &skip.slots, &message, &mut reach);
+            self.fan_out_to_lanes(&snapshot.lanes, &skip.slots, &message, &mut reach, &mut after);
         }
         let mut leaves = snapshot.members.leaves().peekable();
         let mut message = Some(message);
@@ -123,7 +129,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                     let sent = self.overflow(&mut publication, member.slot, at as u32, member.auth, &bound);
                     reach.refused += usize::from(!sent);
                     if !sent && self.overflow == Overflow::Close {
-                        ended.push(member.slot);
+                        after.ended.push(member.slot);
                     }
                 }
             }
@@ -132,16 +138,13 @@ impl<P: Send + Sync + 'static> Engine<P> {
             sleepers.iter().for_each(|place| prefetch(self.registry.slot(sleeper(place))));
             for place in sleepers.drain(..) {
                 // A waker is the host's own code. If one panics the others must be woken all the same: their queues say that it was done.
-                let woken = catch_unwind(AssertUnwindSafe(|| self.wake(sleeper(&place))));
-                panicked = panicked.or(woken.err());
+                after.attempt(|| self.wake(sleeper(&place)));
             }
             reach.reached += members.len() - publication.unsent();
         }
-        for slot in ended {
-            self.end(slot, None, CloseReason::Overflow);
-        }
         let reach = self.count(reach);
-        panicked.map_or(reach, |panic| resume_unwind(panic))
+        self.finish(after);
+        reach
     }
 
     /// The slots of the excluded, as they are found now.
@@ -163,17 +166,15 @@ impl<P: Send + Sync + 'static> Engine<P> {
     ) -> (Members, SmallVec<[SlotId; 4]>, Reach) {
         // As in broadcast().
         let _pin = epoch::pin();
-        let (mut reach, mut panicked) = (Reach::default(), None);
+        let (mut reach, mut after) = (Reach::default(), After::default());
         let begun = self.index.read(channel, |cell| {
             let snapshot = cell.snapshot();
             let skip = self.skip(excluded);
-            panicked = self.fan_out_to_lanes(&snapshot.lanes, &skip.slots, message, &mut reach);
+            self.fan_out_to_lanes(&snapshot.lanes, &skip.slots, message, &mut reach, &mut after);
             (snapshot.members.clone(), skip.slots)
         });
         self.count(reach);
-        if let Some(panic) = panicked {
-            resume_unwind(panic);
-        }
+        self.finish(after);
         let (members, skipped) = begun.unwrap_or_default();
         (members, skipped, reach)
     }
@@ -191,8 +192,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let pushed = publication.push(self.registry.slots.queue(slot), place as u32, auth, bound);
         match pushed {
             Pushed::SentToSleeper => {
-                let woken = catch_unwind(AssertUnwindSafe(|| self.wake(slot)));
-                after.panicked = after.panicked.take().or(woken.err());
+                after.attempt(|| self.wake(slot));
             }
             Pushed::Full => {
                 if self.overflow(publication, slot, place as u32, auth, bound) {
@@ -207,14 +207,19 @@ impl<P: Send + Sync + 'static> Engine<P> {
         pushed
     }
 
-    /// The end of a series of [`Engine::push_one`].
+    /// Does what is left, and goes on with the panic, if there was one.
     pub(crate) fn finish(&self, after: After) {
-        for slot in after.ended {
-            self.end(slot, None, CloseReason::Overflow);
-        }
-        if let Some(panic) = after.panicked {
+        if let Some(panic) = self.settle(after) {
             resume_unwind(panic);
         }
+    }
+
+    /// The same, with the panic given to the caller.
+    pub(crate) fn settle(&self, mut after: After) -> Panicked {
+        for slot in std::mem::take(&mut after.ended) {
+            after.attempt(|| _ = self.end(slot, None, CloseReason::Overflow));
+        }
+        after.panicked
     }
 
     /// A queue was full: acts by the policy and says whether the message got in after all.
@@ -230,7 +235,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let queue = self.registry.slots.queue(slot);
         match self.overflow {
             Overflow::Close => queue.close(),
-            Overflow::DropNewest => queue.note_refused(),
+            Overflow::DropNewest => queue.note_lost(1),
             Overflow::Reset => {
                 // Heavier than the whole bound: nothing would be gained by a reset.
                 if bound.weight <= bound.bytes && queue.reset(&self.registry.slot(slot).tally) {
@@ -243,7 +248,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                         Pushed::Full => {}
                     }
                 }
-                queue.note_refused();
+                queue.note_lost(1);
             }
         }
         false

@@ -10,6 +10,7 @@ use crate::connection::Connection;
 use crate::engine::{Engine, Leaving, Recorded};
 use crate::error::Error;
 use crate::event::{CloseReason, Key};
+use crate::fanout::After;
 use crate::identity::{Client, Identity};
 use crate::index::{Cell, OWN_QUEUE, Snapshot, always};
 use crate::lane::LaneCore;
@@ -356,11 +357,13 @@ impl<P: Send + Sync + 'static> Engine<P> {
         if reason != CloseReason::Overflow {
             queue.release(&place.tally);
         }
-        tenant.parker.wake();
+        let mut after = After::default();
+        after.attempt(|| tenant.parker.wake());
         if let Some(token) = closed {
-            self.left_lane(slot, &tenant, token, reason);
+            self.left_lane(slot, &tenant, token, reason, &mut after);
         }
         self.let_go_of_slot(slot);
+        self.finish(after);
         true
     }
 

@@ -13,9 +13,11 @@
 //!   ended: both change the same atomic, so it is lowered once. The consumer skips the search when the count is zero: who was counted
 //!   before an entry was pushed is seen with the entry; of another one the entry may be the old receiver's (L2).
 //! * **L4** A lane without a consumer lives on while connections are at home on it: who pushes to it forwards what it holds ([`Engine::drain`]).
+//! * **L5** A loss is told to whoever the receiver is. An overflow counts it at the lane and then looks who is away; a takeover shuts the
+//!   gate and then looks what the lane has lost, each by a read-modify-write of that count. So one of both tells the new receiver, or both.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
@@ -214,8 +216,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
         excluded: &[SlotId],
         message: &Arc<Message<P>>,
         reach: &mut Reach,
-    ) -> Panicked {
-        let mut panicked = None;
+        after: &mut After,
+    ) {
         for OnLane { lane, members } in lanes {
             let mut skipped: SmallVec<[SlotId; 4]> =
                 excluded.iter().copied().filter(|slot| members.get(*slot).is_some()).collect();
@@ -236,8 +238,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                     lane.counts().accepted.fetch_add(deliveries as u64, Ordering::Relaxed);
                 }
                 if wake {
-                    let woken = catch_unwind(AssertUnwindSafe(|| self.wake_lane(lane)));
-                    panicked = panicked.take().or(woken.err());
+                    after.attempt(|| self.wake_lane(lane));
                 }
                 sent
             });
@@ -248,7 +249,6 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 None => {}
             }
         }
-        panicked
     }
 
     /// A lane was full: acts by the policy; whether the entry got in after all, and whether to wake the consumer.
@@ -256,17 +256,17 @@ impl<P: Send + Sync + 'static> Engine<P> {
     fn lane_overflow(&self, lane: &LaneCore<P>, entry: Entry<P>) -> (bool, bool) {
         let note_away = |entry: &Entry<P>| {
             if let Entry::Broadcast(parcel) = entry {
-                self.for_each_away(lane, parcel, |slot| self.registry.slots.queue(slot).note_refused());
+                self.for_each_away(lane, parcel, |slot| self.registry.slots.queue(slot).note_lost(1));
             }
         };
-        if self.overflow == Overflow::DropNewest {
-            note_away(&entry);
-            lane.queue.note_refused();
-            return (false, false);
-        }
-        let Some(dropped) = lane.queue.reset_to() else {
-            note_away(&entry);
-            lane.queue.note_refused();
+        // In this order, as depart() has the opposite one: what one of both does the other sees (L5).
+        let refuse = |entry: &Entry<P>| {
+            lane.queue.note_lost(1);
+            note_away(entry);
+        };
+        let dropped = if self.overflow == Overflow::DropNewest { None } else { lane.queue.reset_to() };
+        let Some(dropped) = dropped else {
+            refuse(&entry);
             return (false, false);
         };
         for opened in dropped {
@@ -279,8 +279,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         match lane.queue.push_entry(entry, self.lane_capacity as usize) {
             Ok(_) => (true, true),
             Err((_, entry)) => {
-                note_away(&entry);
-                lane.queue.note_refused();
+                refuse(&entry);
                 (false, true)
             }
         }
@@ -299,7 +298,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         // Acquire: pairs with Release in abandon(), by way of the queue's word if the lane was parked after it.
         match lane.orphan.load(Ordering::Acquire) {
             0 => lane.parker.wake(),
-            _ => self.drain(lane),
+            _ => self.finish(self.drain(lane)),
         }
     }
 
@@ -315,6 +314,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
             let was = gates.shut(slot, Shut::Away);
             if was.is_away() || was.has_ended() {
                 lane.away.fetch_sub(1, Ordering::Relaxed);
+            } else {
+                // What the lane lost and nobody was told of yet, the new receiver must know (L5).
+                self.registry.slots.queue(slot).note_lost(lane.queue.lost());
             }
             if was.is_open() {
                 let (token, born) = (gates.token(slot), self.registry.slot(slot).peek_tenant().born);
@@ -335,11 +337,18 @@ impl<P: Send + Sync + 'static> Engine<P> {
     }
 
     /// The rest of [`Engine::leave_lane`], when everything else has ended.
-    pub(crate) fn left_lane(&self, slot: SlotId, tenant: &Tenant, token: Option<u64>, reason: CloseReason) {
+    pub(crate) fn left_lane(
+        &self,
+        slot: SlotId,
+        tenant: &Tenant,
+        token: Option<u64>,
+        reason: CloseReason,
+        after: &mut After,
+    ) {
         let home = self.registry.slot(slot).home();
         if let Some(token) = token {
             let closed = Entry::Closed { slot, born: tenant.born, token, reason };
-            self.lanes.read(home, |lane| self.post(lane, closed));
+            after.attempt(|| _ = self.lanes.read(home, |lane| self.post(lane, closed)));
         }
         self.lanes.leave(home);
     }
@@ -358,10 +367,14 @@ impl<P: Send + Sync + 'static> Engine<P> {
 
     /// Gives those who are away their share of a parcel, on their own queues. Returns who they are, in order (L2). Called by the one
     /// who consumes the lane.
-    pub(super) fn forward(&self, lane: &LaneCore<P>, parcel: &Parcel<P>) -> SmallVec<[SlotId; 4]> {
+    pub(super) fn forward(
+        &self,
+        lane: &LaneCore<P>,
+        parcel: &Parcel<P>,
+    ) -> (SmallVec<[SlotId; 4]>, Panicked) {
         let mut forwarded = SmallVec::new();
         if !lane.has_away() {
-            return forwarded;
+            return (forwarded, None);
         }
         // Pinned before a tenant is looked at: a slot whose tenant lives then gets no other before the push (I7).
         let _pin = epoch::pin();
@@ -391,8 +404,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             }
         }
         lane.settle(settled);
-        self.finish(after);
-        forwarded
+        (forwarded, self.settle(after))
     }
 
     /// Hands a control event of a connection that is away on to its own queue; gives back that of another, if its tenancy goes on. The
@@ -413,24 +425,30 @@ impl<P: Send + Sync + 'static> Engine<P> {
     pub(super) fn abandon(&self, lane: &LaneCore<P>) {
         // Release: pairs with Acquire in wake_lane().
         lane.orphan.store(1, Ordering::Release);
-        self.drain(lane);
+        let after = self.drain(lane);
         self.lanes.leave(lane.id);
+        // Not on top of another panic: it is the drop of a lane that calls.
+        if !std::thread::panicking() {
+            self.finish(after);
+        }
     }
 
     /// Forwards all that an orphan holds. One thread at a time, so that the order stays (L1); who comes second leaves it to the first,
     /// which looks again.
     #[cold]
-    fn drain(&self, lane: &LaneCore<P>) {
+    fn drain(&self, lane: &LaneCore<P>) -> After {
+        let mut after = After::default();
         // AcqRel: the queue's consumer changes hands.
         if lane.drainers.fetch_add(1, Ordering::AcqRel) > 0 {
-            return;
+            return after;
         }
         let tally = Tally::new();
         let mut seen = 1;
         loop {
             match lane.queue.take(LEASE, &tally) {
                 Taken::Entry(node) => {
-                    self.serve_orphan(lane, node.entry);
+                    // A panic in between would leave the lane to nobody.
+                    after.attempt(|| self.serve_orphan(lane, node.entry));
                     continue;
                 }
                 Taken::Busy => {
@@ -446,7 +464,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 continue;
             }
             match lane.drainers.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return,
+                Ok(_) => return after,
                 Err(now) => seen = now,
             }
         }
@@ -455,9 +473,12 @@ impl<P: Send + Sync + 'static> Engine<P> {
     fn serve_orphan(&self, lane: &LaneCore<P>, entry: Entry<P>) {
         match entry {
             Entry::Broadcast(parcel) => {
-                let forwarded = self.forward(lane, &parcel).len();
-                let released = (parcel.deliveries() - forwarded) as u64;
+                let (forwarded, panicked) = self.forward(lane, &parcel);
+                let released = (parcel.deliveries() - forwarded.len()) as u64;
                 lane.settle(Settled { released, ..Settled::default() });
+                if let Some(panic) = panicked {
+                    resume_unwind(panic);
+                }
             }
             Entry::Control { slot, born, event } => {
                 let _pin = epoch::pin();

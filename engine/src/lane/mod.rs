@@ -13,6 +13,7 @@ mod loom_tests;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -92,6 +93,10 @@ pub struct LaneConnected {
 /// when that lane is worked off: one that finds nothing may have forwarded to another that was looked at before it, which is woken. Where
 /// the old loop may hang, end the old connection before, and reconnect by receipts.
 ///
+/// # Panics
+/// If the waker of a receiver panics to which a broadcast is forwarded: `try_recv` and the waiting forms go on with its panic when the others
+/// have got theirs, and the next call hands out what this one took. So does the drop of the lane, when all is done.
+///
 /// # Progress
 /// As for a connection: a take never waits for publishers and never blocks, and is not lock-free.
 ///
@@ -121,6 +126,8 @@ pub struct Lane<P: Send + Sync + 'static> {
     guests: Guests<P>,
     /// Connections at home here, until their end was told, with the generation of their lease.
     direct: HashMap<LaneKey, u32, foldhash::fast::RandomState>,
+    /// What was taken when a waker panicked.
+    kept: Option<LaneEvent<P>>,
     /// Whether guests come first this time.
     guests_first: bool,
     /// What the queue asks for and a lane counts otherwise.
@@ -138,6 +145,7 @@ impl<P: Send + Sync + 'static> Lane<P> {
             engine,
             core,
             direct: HashMap::default(),
+            kept: None,
             guests_first: false,
             tally: Tally::new(),
         }
@@ -251,6 +259,9 @@ impl<P: Send + Sync + 'static> Lane<P> {
     }
 
     fn take(&mut self) -> Result<Option<LaneEvent<P>>, Busy> {
+        if let Some(event) = self.kept.take() {
+            return Ok(Some(event));
+        }
         self.guests_first = !self.guests_first;
         if self.guests_first
             && let Some(event) = self.take_of_guests()
@@ -286,9 +297,14 @@ impl<P: Send + Sync + 'static> Lane<P> {
     fn open(&mut self, entry: Entry<P>) -> Option<LaneEvent<P>> {
         match entry {
             Entry::Broadcast(parcel) => {
-                let forwarded = self.engine.forward(&self.core, &parcel);
+                let (forwarded, panicked) = self.engine.forward(&self.core, &parcel);
                 let batch = Batch::new(&self.core, parcel, forwarded);
-                (!batch.is_empty()).then_some(LaneEvent::Broadcast(batch))
+                let event = (!batch.is_empty()).then_some(LaneEvent::Broadcast(batch));
+                if let Some(panic) = panicked {
+                    self.kept = event;
+                    resume_unwind(panic);
+                }
+                event
             }
             Entry::Control { slot, born, event } => self.open_control(slot, born, event),
             Entry::Closed { slot, born, token, reason } => {
@@ -383,10 +399,11 @@ impl<P: Send + Sync + 'static> Lane<P> {
 
 impl<P: Send + Sync + 'static> Drop for Lane<P> {
     fn drop(&mut self) {
+        // Nobody is left whom a wake would be for.
+        self.core.parker.forget();
         for (key, generation) in std::mem::take(&mut self.direct) {
             self.end_direct(key, generation);
         }
-        // Before the lane is an orphan: nobody is left whom a wake would be for.
         self.guests.clear();
         let _pin = epoch::pin();
         self.engine.abandon(&self.core);

@@ -31,6 +31,18 @@ impl Parker {
         self.waker.register_by_ref(waker);
     }
 
+    /// Forgets whom to wake. Called by the one receiver of the lease.
+    #[cfg(not(holocast_loom))]
+    pub(crate) fn forget(&self) {
+        drop(self.waker.take());
+    }
+
+    /// Forgets whom to wake. Called by the one receiver of the lease.
+    #[cfg(holocast_loom)]
+    pub(crate) fn forget(&self) {
+        drop(self.waker.take_waker());
+    }
+
     /// Wakes the receiver if it registered since the last wake.
     pub(crate) fn wake(&self) {
         self.waker.wake();

@@ -579,8 +579,8 @@ impl<P> Queue<P> {
         }
         self.batch.store(kept, Ordering::Relaxed);
         self.empty_batch();
-        // Relaxed: a count that the receiver reads at its next take.
-        self.lagged.fetch_add(lost, Ordering::Relaxed);
+        // AcqRel: pairs with lost(). The receiver reads the count at its next take.
+        self.lagged.fetch_add(lost, Ordering::AcqRel);
         self.unlock();
         Some(Chain::new(dropped))
     }
@@ -591,10 +591,16 @@ impl<P> Queue<P> {
         self.batch_len.store(turn, Ordering::Relaxed);
     }
 
-    /// Notes a message that was refused while the connection lives on (`DropNewest`).
-    pub(crate) fn note_refused(&self) {
-        // Relaxed: a count that the receiver reads at its next take.
-        self.lagged.fetch_add(1, Ordering::Relaxed);
+    /// Notes messages that were lost while the connection lives on.
+    pub(crate) fn note_lost(&self, messages: u64) {
+        // AcqRel: pairs with lost(). The receiver reads the count at its next take.
+        self.lagged.fetch_add(messages, Ordering::AcqRel);
+    }
+
+    /// Lost messages that the receiver was not told of yet. Whoever notes one later sees what the caller did before.
+    pub(crate) fn lost(&self) -> u64 {
+        // AcqRel: pairs with note_lost() and reset_to(): a read-modify-write, so that one of both comes second.
+        self.lagged.fetch_add(0, Ordering::AcqRel)
     }
 
     fn release_chain(&self, chain: Chain<P>, tally: &Tally) {

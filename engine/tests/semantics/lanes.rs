@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod connections;
+mod faults;
 mod queues;
 
 use std::collections::BTreeMap;
