@@ -13,8 +13,9 @@
 //!   ended: both change the same atomic, so it is lowered once. The consumer skips the search when the count is zero: who was counted
 //!   before an entry was pushed is seen with the entry; of another one the entry may be the old receiver's (L2).
 //! * **L4** A lane without a consumer lives on while connections are at home on it: who pushes to it forwards what it holds ([`Engine::drain`]).
-//! * **L5** A loss is told to whoever the receiver is. An overflow counts it at the lane and then looks who is away; a takeover shuts the
-//!   gate and then looks what the lane has lost, each by a read-modify-write of that count. So one of both tells the new receiver, or both.
+//! * **L5** A loss is told to whoever the receiver is. An overflow counts it, then tells those whom it finds away. A takeover shuts the
+//!   gate, then tells the new receiver what is counted. So one of both does, or both, unless the consumer took the count in between:
+//!   it looks whose takeover is between these two steps, and if it finds the gate open, the lane was told before the takeover.
 
 use std::fmt;
 use std::panic::resume_unwind;
@@ -317,12 +318,21 @@ impl<P: Send + Sync + 'static> Engine<P> {
             } else {
                 // What the lane lost and nobody was told of yet, the new receiver must know (L5).
                 self.registry.slots.queue(slot).note_lost(lane.queue.lost());
+                gates.shut(slot, Shut::Told);
             }
             if was.is_open() {
                 let (token, born) = (gates.token(slot), self.registry.slot(slot).peek_tenant().born);
                 self.post(lane, Entry::Closed { slot, born, token, reason: CloseReason::Superseded });
             }
         });
+    }
+
+    /// The lane is told of a loss: so is the new receiver of a connection whose takeover is under way (L5).
+    pub(super) fn pass_on_loss(&self, slot: SlotId, born: u32, broadcasts: u64) {
+        let untold = self.registry.slots.gates(slot).state(slot).is_away_untold();
+        if untold && self.registry.slot(slot).peek_tenant().born == born {
+            self.registry.slots.queue(slot).note_lost(broadcasts);
+        }
     }
 
     /// The tenancy at home on a lane ends: shuts its gate. Returns the token to tell the end to, if that is still served on the lane.

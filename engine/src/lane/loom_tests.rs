@@ -6,9 +6,15 @@ use loom::thread;
 use super::{Lane, LaneEvent};
 use crate::loom_tests::{assert_balanced, broadcasts, channel, drain, engine, explore, race, tab};
 use crate::sync::{AtomicU32, Ordering};
-use crate::{CloseReason, Connection, Event, Realtime};
+use crate::{CloseReason, Connection, Event, Overflow, Realtime};
 
 const TOKEN: u64 = 42;
+
+/// An engine whose lanes hold one broadcast and refuse the next.
+fn small_lanes() -> Realtime<u32> {
+    let builder = Realtime::builder().clock(|| 1_000_000).lane_capacity(1).overflow(Overflow::DropNewest);
+    builder.build().expect("within the ranges")
+}
 
 /// A lane that serves the tab `i`, bound to the channel.
 fn lane_of_i(realtime: &Realtime<u32>) -> (Lane<u32>, super::LaneKey) {
@@ -18,7 +24,7 @@ fn lane_of_i(realtime: &Realtime<u32>) -> (Lane<u32>, super::LaneKey) {
     (lane, key)
 }
 
-/// What a lane hands out: params by token, and ends as params of 1,000 and more.
+/// What a lane hands out: params by token, ends as params of 1,000 and more, and losses of so many.
 fn work_off(lane: &mut Lane<u32>) -> Vec<(u64, u32)> {
     let mut got = Vec::new();
     while let Some(event) = lane.try_recv() {
@@ -27,6 +33,8 @@ fn work_off(lane: &mut Lane<u32>) -> Vec<(u64, u32)> {
     got
 }
 
+/// In place of a token.
+const LAGGED: u64 = 0;
 const SUPERSEDED: u32 = 1000;
 const DISCONNECTED: u32 = 1001;
 
@@ -39,7 +47,8 @@ fn hand_out(event: LaneEvent<u32>, got: &mut Vec<(u64, u32)>) {
         LaneEvent::One(token, Event::Broadcast(delivery)) => got.push((token, *delivery.params())),
         LaneEvent::One(token, Event::Closed(CloseReason::Superseded)) => got.push((token, SUPERSEDED)),
         LaneEvent::One(token, Event::Closed(_)) => got.push((token, DISCONNECTED)),
-        LaneEvent::One(..) | LaneEvent::Lagged(_) => {}
+        LaneEvent::One(..) => {}
+        LaneEvent::Lagged(broadcasts) => got.push((LAGGED, broadcasts as u32)),
     }
 }
 
@@ -323,6 +332,51 @@ fn l4_two_publishers_at_an_orphan_leave_nothing_behind() {
         got.remove(other);
         assert_eq!(got, [1, 2]);
         assert_balanced(&realtime);
+    });
+}
+
+/// L5: what a full lane refuses beside a supersede is told to the new receiver.
+/// Fails if `depart` notes nothing, if the lane's loss is counted after the look at who is away, or if `lost` only loads.
+#[test]
+fn l5_a_loss_beside_a_supersede_is_told_to_the_new_receiver() {
+    explore("lane: supersede/refuse", 3, || {
+        let realtime = small_lanes();
+        let (mut lane, _) = lane_of_i(&realtime);
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let connecting = realtime.clone();
+        let (mut connection, reach) = race(
+            move || connecting.connect(&tab("i")).unwrap().connection,
+            move || realtime.broadcast_action(&channel(), "x", 2).unwrap(),
+        );
+        assert_eq!(reach.refused, 1);
+        assert_eq!(work_off(&mut lane), [(TOKEN, SUPERSEDED)]);
+        let events = drain(&mut connection);
+        assert!(matches!(events.as_slice(), [Event::Lagged(1 | 2), Event::Broadcast(_)]), "{events:?}");
+    });
+}
+
+/// L5: who got a broadcast from the new way is told there of what was lost after it.
+/// Fails if a lane that is told of a loss does not look whose takeover is under way.
+#[test]
+fn l5_a_loss_is_told_to_whom_the_broadcast_before_it_reached() {
+    explore("lane: supersede/refuse/take", 2, || {
+        let realtime = small_lanes();
+        let (mut lane, _) = lane_of_i(&realtime);
+        lane.connect(&tab("j"), TOKEN + 1).unwrap();
+        realtime.put_subscription(&tab("j"), &channel(), "a").unwrap();
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let (connecting, publisher) = (realtime.clone(), realtime.clone());
+        let connecting = thread::spawn(move || connecting.connect(&tab("i")).unwrap().connection);
+        let publishing = thread::spawn(move || publisher.broadcast_action(&channel(), "x", 2).unwrap());
+        let of_lane = work_off(&mut lane);
+        let mut connection = connecting.join().unwrap();
+        publishing.join().unwrap();
+        let events = drain(&mut connection);
+        if broadcasts(&events).first() == Some(&1) {
+            let lost_after_it = of_lane.ends_with(&[(TOKEN + 1, 1), (LAGGED, 1)]);
+            let told = events.iter().any(|event| matches!(event, Event::Lagged(1 | 2)));
+            assert!(told || !lost_after_it, "{events:?}, {of_lane:?} on the lane");
+        }
     });
 }
 

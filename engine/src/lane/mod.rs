@@ -125,7 +125,8 @@ pub struct Lane<P: Send + Sync + 'static> {
     core: Arc<LaneCore<P>>,
     guests: Guests<P>,
     /// Connections at home here, until their end was told, with the generation of their lease.
-    direct: HashMap<LaneKey, u32, foldhash::fast::RandomState>,
+    // The keys are ours: nobody can choose them to collide.
+    direct: HashMap<LaneKey, u32, foldhash::fast::FixedState>,
     /// What was taken when a waker panicked.
     kept: Option<LaneEvent<P>>,
     /// Whether guests come first this time.
@@ -284,12 +285,24 @@ impl<P: Send + Sync + 'static> Lane<P> {
                         return Ok(Some(event));
                     }
                 }
-                Taken::Lagged(broadcasts) => return Ok(Some(LaneEvent::Lagged(broadcasts))),
+                Taken::Lagged(broadcasts) => {
+                    self.pass_on_loss(broadcasts);
+                    return Ok(Some(LaneEvent::Lagged(broadcasts)));
+                }
                 Taken::Busy => return Err(Busy),
                 Taken::Empty | Taken::Closed | Taken::Superseded => return Ok(None),
                 // What only other queues hold.
                 Taken::Delivery(_) | Taken::Control(_) => {}
             }
+        }
+    }
+
+    /// Who is being taken over just now has not been told of its end yet, so it is in the map.
+    fn pass_on_loss(&self, broadcasts: u64) {
+        if self.core.has_away() {
+            // Pinned before a tenant is looked at (I7).
+            let _pin = epoch::pin();
+            self.direct.keys().for_each(|key| self.engine.pass_on_loss(key.slot, key.number, broadcasts));
         }
     }
 

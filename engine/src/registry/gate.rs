@@ -20,9 +20,11 @@ const AWAY: u32 = 1 << 30;
 const ENDED: u32 = 1 << 29;
 /// The lane's host is done with the connection.
 const MUTE: u32 = 1 << 28;
+/// The new receiver of one that is away was told what the lane had lost.
+const TOLD: u32 = 1 << 27;
 
 /// Counts stay below the flags: a slot whose count has come so far gets no other tenant, and this one may go on as far again.
-pub(crate) const LAST_COUNT: u32 = MUTE / 2;
+pub(crate) const LAST_COUNT: u32 = TOLD / 2;
 
 /// Why a gate is shut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub(crate) enum Shut {
     Away,
     Ended,
     Mute,
+    /// For who is away already.
+    Told,
 }
 
 /// What a gate says, other than to let through.
@@ -43,6 +47,10 @@ impl State {
 
     pub(crate) fn is_away(self) -> bool {
         self.0 & (AWAY | ENDED) == AWAY
+    }
+
+    pub(crate) fn is_away_untold(self) -> bool {
+        self.0 & (AWAY | ENDED | TOLD) == AWAY
     }
 
     pub(crate) fn has_ended(self) -> bool {
@@ -130,6 +138,7 @@ impl Gates {
             Shut::Away => AWAY,
             Shut::Ended => ENDED,
             Shut::Mute => MUTE,
+            Shut::Told => TOLD,
         };
         // Relaxed: as in pass(); of several calls one finds it open. Comes before open() for another tenancy by the slot's own way there.
         State(self.gates[slot as usize % PAGE].fetch_or(SHUT | why, Ordering::Relaxed))
