@@ -44,6 +44,14 @@ pub(crate) struct Member {
     set: u32,
 }
 
+impl Member {
+    /// The member's bindings, of the sets of its leaf.
+    #[inline]
+    pub(crate) fn cids(self, sets: &[Arc<[Bound]>]) -> &[Bound] {
+        &sets[self.set as usize]
+    }
+}
+
 /// A leaf of members, by growing slot.
 #[derive(Debug, Default)]
 pub(crate) struct MemberLeaf {
@@ -74,7 +82,12 @@ impl MemberLeaf {
     /// The bindings of the member at this place.
     #[inline]
     pub(crate) fn cids(&self, place: usize) -> &[Bound] {
-        &self.sets[self.members[place].set as usize]
+        self.members[place].cids(&self.sets)
+    }
+
+    #[inline]
+    pub(crate) fn sets(&self) -> &[Arc<[Bound]>] {
+        &self.sets
     }
 
     fn find(&self, slot: u32) -> Result<usize, usize> {

@@ -13,4 +13,4 @@ mod tree;
 pub(crate) use cell::{Cell, ChannelIndex, Clock, always};
 pub(crate) use member::{Bound, LaneId, Member, MemberLeaf, Members, OWN_QUEUE, OnLane, Seat};
 pub(crate) use snapshot::{Draft, Snapshot};
-pub(crate) use tree::{Entry, Leaf, Leaves, Set};
+pub(crate) use tree::{Entry, Leaf, Place, Set};

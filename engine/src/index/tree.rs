@@ -214,6 +214,31 @@ impl<L: Leaf> Tree<L> {
         }
     }
 
+    /// Where `key` is, or would be. O(log n).
+    pub(crate) fn place(&self, key: &L::Key) -> Option<Place<'_, L>> {
+        let (mut node, mut siblings, mut behind) = (self.root.as_ref()?, &[][..], None);
+        loop {
+            match node {
+                Node::Leaf(leaf) => return Some(Place { leaf, siblings, behind }),
+                Node::Branch(branch) => {
+                    let at = branch.position(key);
+                    behind = siblings.first().map(|(first, _)| first).or(behind);
+                    siblings = &branch.children[at + 1..];
+                    node = &branch.children[at].1;
+                }
+            }
+        }
+    }
+
+    /// The place of the next leaf. O(1), but for every so manieth O(log n).
+    pub(crate) fn next<'a>(&'a self, place: &Place<'a, L>) -> Option<Place<'a, L>> {
+        match place.siblings.split_first() {
+            Some(((_, Node::Leaf(leaf)), siblings)) => Some(Place { leaf, siblings, behind: place.behind }),
+            // Siblings of a leaf are leaves.
+            _ => self.place(place.behind?),
+        }
+    }
+
     /// The leaves in order.
     pub(crate) fn leaves(&self) -> Leaves<'_, L> {
         Leaves { pending: self.root.iter().collect() }
@@ -232,6 +257,33 @@ impl<L: Leaf> Tree<L> {
         Leaves { pending }
     }
 }
+
+/// A leaf and what comes behind it.
+#[derive(Debug)]
+pub(crate) struct Place<'a, L: Leaf> {
+    pub(crate) leaf: &'a L,
+    siblings: &'a [(L::Key, Node<L>)],
+    /// The smallest key behind the siblings.
+    behind: Option<&'a L::Key>,
+}
+
+impl<'a, L: Leaf> Place<'a, L> {
+    /// The next leaf, if it is near by.
+    pub(crate) fn sibling(&self) -> Option<&'a L> {
+        match self.siblings.first() {
+            Some((_, Node::Leaf(leaf))) => Some(leaf),
+            _ => None,
+        }
+    }
+}
+
+impl<L: Leaf> Clone for Place<'_, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L: Leaf> Copy for Place<'_, L> {}
 
 /// A root without the branches that have a single child.
 fn shallow<L: Leaf>(mut node: Node<L>) -> Node<L> {
@@ -418,6 +470,26 @@ mod tests {
             }
             prop_assert!(tree.iter().eq(set.iter()));
             prop_assert!(tree.range_from(&300).eq(set.range(300..)));
+        }
+
+        #[test]
+        fn places_lead_from_any_key_to_the_end(
+            keys in prop::collection::btree_set(0_u32..5000, 0..2000),
+            from in 0_u32..5001,
+        ) {
+            let mut tree = Set::<u32>::default();
+            keys.iter().for_each(|key| tree = tree.with(*key));
+            let (mut place, mut met) = (tree.place(&from), Vec::new());
+            while let Some(here) = place {
+                met.extend(here.leaf.0.iter().copied());
+                let next = tree.next(&here);
+                prop_assert!(here.sibling().is_none_or(|near| next.is_some_and(|next| std::ptr::eq(next.leaf, near))));
+                place = next;
+            }
+            // All from the key on, and before them only what shares its leaf.
+            let due: Vec<u32> = keys.range(from..).copied().collect();
+            prop_assert!(met.ends_with(&due) && met.len() < due.len() + Sorted::<u32>::CAPACITY + 1);
+            prop_assert!(keys.iter().rev().take(met.len()).rev().eq(&met));
         }
     }
 

@@ -7,9 +7,9 @@ use smallvec::SmallVec;
 
 use super::core::{LaneCore, Settled};
 use crate::channel::Channel;
-use crate::index::{Leaves, Member, MemberLeaf};
-use crate::queue::{Cids, Parcel};
-use crate::registry::{Gates, PAGE, SlotId, Slots};
+use crate::index::{Bound, Member, MemberLeaf, Place};
+use crate::queue::{Cids, Parcel, prefetch};
+use crate::registry::{Gates, PAGE, SlotId};
 use crate::sync::epoch;
 
 /// One broadcast to the connections of a lane.
@@ -40,10 +40,7 @@ use crate::sync::epoch;
 /// # Ok::<(), holocast::Error>(())
 /// ```
 pub struct Batch<P> {
-    core: Arc<LaneCore<P>>,
-    parcel: Parcel<P>,
-    /// Slots that got it on their own queues when it was taken, growing (L2).
-    forwarded: SmallVec<[SlotId; 4]>,
+    held: Held<P>,
     /// Deliveries of which nobody knows yet what becomes of them.
     left: usize,
     /// Members with a smaller slot were passed.
@@ -53,25 +50,25 @@ pub struct Batch<P> {
 impl<P> Batch<P> {
     pub(super) fn new(core: &Arc<LaneCore<P>>, parcel: Parcel<P>, forwarded: SmallVec<[SlotId; 4]>) -> Self {
         let left = parcel.deliveries() - forwarded.len();
-        Self { core: Arc::clone(core), parcel, forwarded, left, passed: 0 }
+        Self { held: Held { core: Arc::clone(core), parcel, forwarded }, left, passed: 0 }
     }
 
     /// What was broadcast to.
     #[must_use]
     pub fn channel(&self) -> &Channel {
-        &self.parcel.message.channel
+        &self.held.parcel.message.channel
     }
 
     /// The name of the action.
     #[must_use]
     pub fn action(&self) -> &str {
-        &self.parcel.message.action
+        &self.held.parcel.message.action
     }
 
     /// The params, shared with every other receiver.
     #[must_use]
     pub fn params(&self) -> &P {
-        &self.parcel.message.params
+        &self.held.parcel.message.params
     }
 
     /// How many receivers are left, at most: those that have ended meanwhile are passed over.
@@ -91,41 +88,16 @@ impl<P> Batch<P> {
     ///
     /// # Complexity
     /// O(1) for each, over packed memory; allocates nothing.
+    #[inline]
     pub fn receivers(&mut self) -> Receivers<'_, P> {
-        let Self { core, parcel, forwarded, left, passed } = self;
-        let mut leaves = parcel.members.leaves_from(passed);
-        let mut leaf = None;
-        let mut at = 0;
-        // Where the last call stopped.
-        for next in leaves.by_ref() {
-            at = next.members().partition_point(|member| member.slot < *passed);
-            if at < next.len() {
-                leaf = Some(&**next);
-                break;
-            }
-        }
-        let excluded = &parcel.excluded[parcel.excluded.partition_point(|slot| *slot < *passed)..];
-        let members = leaf.map_or(&[][..], MemberLeaf::members);
-        Receivers {
-            slots: &core.slots,
-            core,
-            leaves,
-            leaf,
-            members,
-            at,
-            page: None,
-            excluded,
-            forwarded,
-            settled: Settled::default(),
-            left,
-            passed,
-        }
+        let Self { held, left, passed } = self;
+        Receivers { held, run: held.run_from(*passed), settled: Settled::default(), left, passed }
     }
 }
 
 impl<P> Drop for Batch<P> {
     fn drop(&mut self) {
-        self.core.settle(Settled { released: self.left as u64, ..Settled::default() });
+        self.held.core.settle(Settled { released: self.left as u64, ..Settled::default() });
     }
 }
 
@@ -140,20 +112,110 @@ impl<P: fmt::Debug> fmt::Debug for Batch<P> {
     }
 }
 
+/// What a walk only reads.
+struct Held<P> {
+    core: Arc<LaneCore<P>>,
+    parcel: Parcel<P>,
+    /// Slots that got it on their own queues when it was taken, growing (L2).
+    forwarded: SmallVec<[SlotId; 4]>,
+}
+
+/// Members in a cache line, and members of a channel beyond which the next leaf is asked for while one is walked: about what the
+/// second-level cache of a core holds with their gates.
+const LINE: usize = 64 / size_of::<Member>();
+const FAR: usize = 1 << 15;
+
+/// Neighbours of one leaf and one page, of whom none is excluded.
+struct Run<'a> {
+    members: std::slice::Iter<'a, Member>,
+    sets: &'a [Arc<[Bound]>],
+    gates: &'a Gates,
+    place: Place<'a, MemberLeaf>,
+    /// Where the run ends in the leaf.
+    end: usize,
+}
+
+/// What became of a delivery that the gate did not let through.
+enum Closer<'a> {
+    Served(u64, Cids<'a>),
+    Withheld,
+    Released,
+    Forwarded,
+}
+
+impl<P> Held<P> {
+    /// The run that begins with the first member from this slot on.
+    fn run_from(&self, slot: SlotId) -> Option<Run<'_>> {
+        let place = self.parcel.members.place(&slot)?;
+        self.run_at(place, place.leaf.members().partition_point(|member| member.slot < slot))
+    }
+
+    /// The run that begins here in the leaf or behind.
+    #[inline(never)]
+    fn run_at<'a>(&'a self, mut place: Place<'a, MemberLeaf>, mut at: usize) -> Option<Run<'a>> {
+        let Parcel { members, excluded, .. } = &self.parcel;
+        let page = |slot| slot / PAGE as u32;
+        loop {
+            let Some(first) = place.leaf.members().get(at).map(|first| first.slot) else {
+                (place, at) = (members.next(&place)?, 0);
+                continue;
+            };
+            let excluded = excluded[excluded.partition_point(|slot| *slot < first)..].first().copied();
+            if excluded == Some(first) {
+                at += 1;
+                continue;
+            }
+            // No slot has the greatest number.
+            let excluded = excluded.unwrap_or(SlotId::MAX);
+            let belongs = |member: &Member| member.slot < excluded && page(member.slot) == page(first);
+            let rest = &place.leaf.members()[at..];
+            // A run goes to the end of its leaf as a rule.
+            let len = if belongs(&rest[rest.len() - 1]) { rest.len() } else { rest.partition_point(belongs) };
+            if members.len() >= FAR
+                && let Some(next) = place.sibling()
+            {
+                next.members().chunks(LINE).for_each(|line| prefetch(line.as_ptr()));
+            }
+            let gates = self.core.slots.gates(first);
+            return Some(Run {
+                members: rest[..len].iter(),
+                sets: place.leaf.sets(),
+                gates,
+                place,
+                end: at + len,
+            });
+        }
+    }
+
+    /// A member that the gate did not let through.
+    #[cold]
+    fn look_closer<'a>(&self, member: Member, bounds: &'a [Bound]) -> Closer<'a> {
+        let Member { slot, auth, .. } = member;
+        if self.forwarded.binary_search(&slot).is_ok() {
+            return Closer::Forwarded;
+        }
+        // Pinned before the tenant is looked at: if it lives, the slot and its token stay its own meanwhile (I7).
+        let _pin = epoch::pin();
+        let slots = &self.core.slots;
+        let (tenant, gates) = (slots.slot(slot).peek_tenant(), slots.gates(slot));
+        if !tenant.is_live() || !tenant.is_of(auth) || gates.state(slot).is_mute() {
+            return Closer::Released;
+        }
+        // Another user, or another receiver since the batch was taken: then it is still the old one's (L2).
+        let cids = Cids::new(bounds, tenant.auth != auth);
+        match cids.clone().next() {
+            Some(_) => Closer::Served(gates.token(slot), cids),
+            None => Closer::Withheld,
+        }
+    }
+}
+
 /// The receivers of a [`Batch`] ([`Batch::receivers`]).
+///
+/// What is called out of line takes and returns values, never this itself: then its fields can stay in registers where it is inlined.
 pub struct Receivers<'a, P> {
-    core: &'a LaneCore<P>,
-    slots: &'a Slots<P>,
-    leaves: Leaves<'a, MemberLeaf>,
-    /// The one that is being walked, its members, and the place of the next.
-    leaf: Option<&'a MemberLeaf>,
-    members: &'a [Member],
-    at: usize,
-    /// The gates of the page of the last member, and its number.
-    page: Option<(u32, &'a Gates)>,
-    /// Still to come, growing.
-    excluded: &'a [SlotId],
-    forwarded: &'a [SlotId],
+    held: &'a Held<P>,
+    run: Option<Run<'a>>,
     settled: Settled,
     left: &'a mut usize,
     passed: &'a mut SlotId,
@@ -165,96 +227,47 @@ impl<P> fmt::Debug for Receivers<'_, P> {
     }
 }
 
-impl<'a, P> Receivers<'a, P> {
-    #[inline]
-    fn gates(&mut self, slot: SlotId) -> &'a Gates {
-        let page = slot / PAGE as u32;
-        match self.page {
-            Some((known, gates)) if known == page => gates,
-            _ => {
-                let gates = self.slots.gates(slot);
-                self.page = Some((page, gates));
-                gates
-            }
-        }
-    }
-
-    /// A member that the gate did not let through.
-    #[cold]
-    fn look_closer(&mut self, leaf: &'a MemberLeaf, place: usize) -> Option<(u64, Cids<'a>)> {
-        let Member { slot, auth, .. } = leaf.members()[place];
-        if self.forwarded.binary_search(&slot).is_ok() {
-            return None;
-        }
-        // Pinned before the tenant is looked at: if it lives, the slot and its token stay its own meanwhile (I7).
-        let _pin = epoch::pin();
-        let tenant = self.slots.slot(slot).peek_tenant();
-        let gates = self.slots.gates(slot);
-        if !tenant.is_live() || !tenant.is_of(auth) || gates.state(slot).is_mute() {
-            self.settled.released += 1;
-            return None;
-        }
-        // Another user, or another receiver since the batch was taken: then it is still the old one's (L2).
-        let cids = Cids::new(leaf.cids(place), tenant.auth != auth);
-        if cids.clone().next().is_none() {
-            self.settled.withheld += 1;
-            return None;
-        }
-        self.settled.taken += 1;
-        Some((gates.token(slot), cids))
-    }
-}
-
 impl<'a, P> Iterator for Receivers<'a, P> {
     type Item = (u64, Cids<'a>);
 
     #[inline]
     fn next(&mut self) -> Option<(u64, Cids<'a>)> {
         loop {
-            let leaf = self.leaf?;
-            let Some(member) = self.members.get(self.at) else {
-                self.leaf = self.leaves.next().map(|leaf| &**leaf);
-                self.members = self.leaf.map_or(&[][..], MemberLeaf::members);
-                self.at = 0;
+            let run = self.run.as_mut()?;
+            let Some(member) = run.members.next() else {
+                self.run = self.held.run_at(run.place, run.end);
                 continue;
             };
-            let place = self.at;
-            self.at += 1;
-            if self.excluded.first() == Some(&member.slot) {
-                self.excluded = &self.excluded[1..];
-                continue;
-            }
-            if let Some(token) = self.gates(member.slot).pass(member.slot, member.auth) {
+            if let Some(token) = run.gates.pass(member.slot, member.auth) {
                 self.settled.taken += 1;
-                return Some((token, Cids::new(leaf.cids(place), false)));
+                return Some((token, Cids::new(member.cids(run.sets), false)));
             }
-            if let Some(receiver) = self.look_closer(leaf, place) {
-                return Some(receiver);
+            match self.held.look_closer(*member, member.cids(run.sets)) {
+                Closer::Served(token, cids) => {
+                    self.settled.taken += 1;
+                    return Some((token, cids));
+                }
+                Closer::Withheld => self.settled.withheld += 1,
+                Closer::Released => self.settled.released += 1,
+                Closer::Forwarded => {}
             }
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some(*self.left - self.known()))
-    }
-}
-
-impl<P> Receivers<'_, P> {
-    /// Deliveries of which is known what became of them.
-    fn known(&self) -> usize {
-        (self.settled.taken + self.settled.withheld + self.settled.released) as usize
+        (0, Some(*self.left - self.settled.deliveries()))
     }
 }
 
 impl<P> Drop for Receivers<'_, P> {
+    #[inline]
     fn drop(&mut self) {
-        *self.left -= self.known();
-        *self.passed = match (self.leaf, self.members.get(self.at)) {
-            (Some(_), Some(next)) => next.slot,
-            // At the end of a leaf: behind its last.
-            (Some(_), None) => self.members.last().map_or(0, |last| last.slot + 1),
-            (None, _) => SlotId::MAX,
-        };
-        self.core.settle(self.settled);
+        *self.left -= self.settled.deliveries();
+        *self.passed = self.run.as_ref().map_or(SlotId::MAX, |run| {
+            // The next of the run; if there is none, whoever is behind its last.
+            let last = || run.place.leaf.members()[run.end - 1].slot + 1;
+            run.members.as_slice().first().map_or_else(last, |next| next.slot)
+        });
+        self.held.core.settle(self.settled);
     }
 }

@@ -77,6 +77,13 @@ pub(super) struct Settled {
     pub(super) released: u64,
 }
 
+impl Settled {
+    /// Those that a consumer found in a batch.
+    pub(super) fn deliveries(self) -> usize {
+        (self.taken + self.withheld + self.released) as usize
+    }
+}
+
 /// See the module's text.
 pub(crate) struct LaneCore<P> {
     id: LaneId,

@@ -349,7 +349,7 @@ fn l5_a_loss_beside_a_supersede_is_told_to_the_new_receiver() {
             move || realtime.broadcast_action(&channel(), "x", 2).unwrap(),
         );
         assert_eq!(reach.refused, 1);
-        assert_eq!(work_off(&mut lane), [(TOKEN, SUPERSEDED)]);
+        assert_eq!(work_off(&mut lane), [(LAGGED, 1), (TOKEN, SUPERSEDED)]);
         let events = drain(&mut connection);
         assert!(matches!(events.as_slice(), [Event::Lagged(1 | 2), Event::Broadcast(_)]), "{events:?}");
     });

@@ -10,7 +10,7 @@
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
-use super::slots::{PAGE, SlotId, array_of};
+use super::slots::{PAGE, SlotId};
 
 /// Nothing is handed out.
 const SHUT: u32 = 1 << 31;
@@ -65,15 +65,15 @@ impl State {
 /// The gates of one page of slots.
 #[derive(Debug)]
 pub(crate) struct Gates {
-    gates: Box<[AtomicU32; PAGE]>,
-    tokens: Box<[AtomicU64; PAGE]>,
+    gates: [AtomicU32; PAGE],
+    tokens: [AtomicU64; PAGE],
 }
 
 impl Gates {
     pub(super) fn new() -> Self {
         Self {
-            gates: array_of::<Box<[_]>, _, _>((0..PAGE).map(|_| AtomicU32::new(SHUT)).collect()),
-            tokens: array_of::<Box<[_]>, _, _>((0..PAGE).map(|_| AtomicU64::new(0)).collect()),
+            gates: std::array::from_fn(|_| AtomicU32::new(SHUT)),
+            tokens: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
 

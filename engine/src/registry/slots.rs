@@ -43,7 +43,7 @@ struct Page<P> {
     queues: Arc<[Queue<P>; PAGE]>,
     slots: Arc<[Slot<P>; PAGE]>,
     /// Made when the page gets its first tenant on a lane.
-    gates: OnceLock<Gates>,
+    gates: OnceLock<Box<Gates>>,
 }
 
 /// One slot as its receiving half sees it: the way to the queue without the table of pages.
@@ -227,7 +227,7 @@ impl<P> Slots<P> {
 
     /// The gates of the slot's page: of `id`, and of all numbers with the same quotient by [`PAGE`].
     pub(crate) fn gates(&self, id: SlotId) -> &Gates {
-        self.page(id).gates.get_or_init(Gates::new)
+        self.page(id).gates.get_or_init(|| Box::new(Gates::new()))
     }
 
     fn page(&self, id: SlotId) -> &Page<P> {
