@@ -12,6 +12,7 @@ use super::peers::{
     RwLockFlume, TokioBroadcast,
 };
 use super::plan::{Plan, WORKLOADS};
+use super::rounds::Slices;
 use super::turns::{Measure, Sample, in_turns, rows};
 use super::world::Contestant;
 use crate::results::{Machine, Order, Row};
@@ -22,6 +23,17 @@ const BURST: usize = 8;
 /// What is measured of lanes alone, and in what.
 const LANE_PARTS: [(&str, &str); 2] =
     [("lane-publish", "ns per call and lane"), ("lane-take", "ns per delivery")];
+
+/// Receivers of one slice.
+const SLICE: usize = 1_024;
+
+/// What is measured of slices, and in what.
+const SLICE_PARTS: [(&str, &str); 4] = [
+    ("publish-slice-median", "ns per slice"),
+    ("publish-slice-worst", "ns per slice"),
+    ("publish-slice-all", "ns per delivery"),
+    ("publish-slice-none", "ns per delivery"),
+];
 
 /// Shares of the broadcasts whose times are shown under churn, in per cent; after them the longest.
 const QUANTILES: [(&str, f64); 4] = [("p50", 50.0), ("p99", 99.0), ("p99.9", 99.9), ("max", 100.0)];
@@ -82,7 +94,7 @@ impl Plan {
             return;
         }
         // For these nobody else is needed, or no crowd at all.
-        let ours = ["lane", "publish-call", "subscribe-by-user", "memory"];
+        let ours = ["lane", "publish-call", "publish-slice", "subscribe-by-user", "memory"];
         let only_ours = !WORKLOADS.iter().any(|name| !ours.contains(name) && self.does(name, size));
         let mut contestants = crowd(size, only_ours);
         for workload in ["fanout", "fanout-burst-8", "fanout-two-threads", "fanout-except", "hot"] {
@@ -97,6 +109,10 @@ impl Plan {
         if self.does("publish-call", size) {
             bar.set_message(format!("publish-call, {size} subscribers"));
             self.calls(size, &mut contestants, all);
+        }
+        if self.does("publish-slice", size) {
+            bar.set_message(format!("publish-slice, {size} subscribers"));
+            self.slices(size, &mut contestants, all);
         }
         if wanted(&["subscribe", "unsubscribe"]) {
             self.changes(size, &mut contestants, all);
@@ -199,6 +215,24 @@ impl Plan {
         );
         for (index, part) in ["median", "worst"].into_iter().enumerate() {
             all.extend(rows(&value(&format!("publish-call-{part}"), size, "ns per call"), &samples, index));
+        }
+    }
+
+    /// A broadcast in slices, and the same at once.
+    fn slices(&self, size: usize, contestants: &mut [Box<dyn Contestant>], all: &mut Vec<Row>) {
+        let rounds = (self.deliveries / size).max(1);
+        let samples = in_turns(
+            contestants,
+            self.turns(size),
+            |contestant| contestant.name() == Holocast::NAME,
+            |contestant| contestant.name(),
+            |contestant| {
+                let Slices { median, worst, sliced, whole } = contestant.slices(SLICE, rounds);
+                [median, worst, sliced, whole].map(Sample::Value).to_vec()
+            },
+        );
+        for (index, (workload, unit)) in SLICE_PARTS.into_iter().enumerate() {
+            all.extend(rows(&value(workload, size, unit), &samples, index));
         }
     }
 

@@ -1,5 +1,7 @@
 //! What every contestant can do, so that all do the same work.
 
+use std::time::Duration;
+
 use holocast::Channel;
 
 /// Most messages that wait in one queue, for those that have a bound. No workload queues more.
@@ -46,6 +48,12 @@ pub(super) trait Peer: Send + Sync + Sized + 'static {
     }
 
     fn publish(&self, room: &Channel, params: u64);
+
+    /// The same in slices of so many receivers; how long each took. Nothing, where that can't be done.
+    fn publish_sliced(&self, room: &Channel, slice: usize, params: u64) -> Vec<Duration> {
+        let _ = (room, slice, params);
+        Vec::new()
+    }
 
     /// To all but one connection.
     fn publish_except(&self, room: &Channel, excluded: usize, params: u64);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::failure::Failure;
 
 /// Every workload, in the order in which one size does them.
-pub(super) const WORKLOADS: [&str; 15] = [
+pub(super) const WORKLOADS: [&str; 16] = [
     "fanout",
     "fanout-burst-8",
     "fanout-two-threads",
@@ -13,6 +13,7 @@ pub(super) const WORKLOADS: [&str; 15] = [
     "hot",
     "lane",
     "publish-call",
+    "publish-slice",
     "parked-current-thread",
     "parked-multi-thread",
     "subscribe",
@@ -52,7 +53,7 @@ impl Plan {
             at: |workload, size| match workload {
                 "hot" => size == 1,
                 "lane" => size >= 10,
-                "publish-call" => matches!(size, 1_000 | 100_000 | 1_000_000),
+                "publish-call" | "publish-slice" => matches!(size, 1_000 | 100_000 | 1_000_000),
                 "publish-calm" | "publish-churn" => (100..=10_000).contains(&size),
                 _ => true,
             },
@@ -72,7 +73,7 @@ impl Plan {
             at: |workload, size| match workload {
                 "fanout" | "lane" => size > 1,
                 "hot" => size == 1,
-                "publish-call" => matches!(size, 1_000 | 100_000),
+                "publish-call" | "publish-slice" => matches!(size, 1_000 | 100_000),
                 "subscribe" | "unsubscribe" => size == 1_000,
                 "fanout-burst-8" | "fanout-two-threads" | "fanout-except" => size == 1_000,
                 "parked-current-thread" | "parked-multi-thread" => size == 1_000,

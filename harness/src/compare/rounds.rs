@@ -101,6 +101,46 @@ pub(super) fn calls(burst: usize, rounds: usize, publish: impl Fn(), mut take: i
     (ns(times[times.len() / 2]), ns(times[times.len() - 1]))
 }
 
+/// What broadcasts in slices cost, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Slices {
+    /// One slice: the median and the longest.
+    pub(super) median: f64,
+    pub(super) worst: f64,
+    /// All slices of a broadcast, per delivery.
+    pub(super) sliced: f64,
+    /// A broadcast that is not sliced, per delivery.
+    pub(super) whole: f64,
+}
+
+/// Broadcasts in slices and whole ones, in turns, each taken by all before the next.
+pub(super) fn slices(
+    rounds: usize,
+    members: usize,
+    sliced: impl Fn() -> Vec<Duration>,
+    whole: impl Fn(),
+    mut take: impl FnMut(),
+) -> Slices {
+    let (mut times, mut together) = (Vec::new(), 0.0);
+    for _ in 0..rounds {
+        times.extend(sliced().into_iter().map(|time| (time.as_nanos() as f64 - clock_ns()).max(0.0)));
+        take();
+        let start = Instant::now();
+        whole();
+        together += (start.elapsed().as_nanos() as f64 - clock_ns()).max(0.0);
+        take();
+    }
+    let deliveries = (rounds * members) as f64;
+    let sliced = times.iter().sum::<f64>() / deliveries;
+    times.sort_by(f64::total_cmp);
+    Slices {
+        median: times[times.len() / 2],
+        worst: times[times.len() - 1],
+        sliced,
+        whole: together / deliveries,
+    }
+}
+
 /// Members leave and come back: nanoseconds per leave and per return. `change` does both for the member at a place, and tells how
 /// long each took.
 pub(super) fn changes(members: usize, mut change: impl FnMut(usize) -> (Duration, Duration)) -> (f64, f64) {

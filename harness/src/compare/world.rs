@@ -12,6 +12,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::parked::{Flavour, Parked, park};
 use super::peer::{Peer, Receiver};
+use super::rounds::Slices;
 use super::turns::Sample;
 use super::two_threads::Round;
 use super::{churn, rounds, two_threads};
@@ -52,6 +53,9 @@ pub(super) trait Contestant {
 
     /// Single broadcasts, so many in a row before all take: the median and the longest, in nanoseconds.
     fn calls(&mut self, burst: usize, rounds: usize) -> (f64, f64);
+
+    /// So many broadcasts in slices of so many receivers, and as many whole ones, in turns.
+    fn slices(&mut self, slice: usize, rounds: usize) -> Slices;
 
     /// Members leave and come back: nanoseconds per leave and per return.
     fn change(&mut self) -> (f64, f64);
@@ -203,6 +207,18 @@ impl<P: Peer> Contestant for World<P> {
         let World { peer, receivers, room, .. } = self;
         let due = burst * receivers.len();
         rounds::calls(burst, rounds, || peer.publish(room, 1), || take::<P>(receivers, due))
+    }
+
+    fn slices(&mut self, slice: usize, rounds: usize) -> Slices {
+        let World { peer, receivers, room, .. } = self;
+        let members = receivers.len();
+        rounds::slices(
+            rounds,
+            members,
+            || peer.publish_sliced(room, slice, 1),
+            || peer.publish(room, 1),
+            || take::<P>(receivers, members),
+        )
     }
 
     fn change(&mut self) -> (f64, f64) {

@@ -13,6 +13,10 @@ pub(super) fn sentence(workload: &str) -> &'static str {
         "lane-take" => "What a delivery costs the consumer of a lane: its token and its cids are read.",
         "publish-call-median" => "One call of the publisher, eight in a row before anybody takes.",
         "publish-call-worst" => "The longest of those calls.",
+        "publish-slice-median" => "A slice of 1,024 receivers, of a broadcast in slices.",
+        "publish-slice-worst" => "The longest of those slices.",
+        "publish-slice-all" => "What the publisher pays for a delivery when it broadcasts in slices.",
+        "publish-slice-none" => "The same for a broadcast that is not sliced, in turns with it.",
         "parked-current-thread" => {
             "Every subscriber, or every lane, is a parked task of a runtime with one thread; the message wakes it."
         }

@@ -17,6 +17,7 @@ use rand_pcg::Pcg64Mcg;
 use super::parked::{Flavour, Parked};
 use super::peer::Peer;
 use super::peers::Holocast;
+use super::rounds::Slices;
 use super::turns::Sample;
 use super::two_threads::Round;
 use super::world::Contestant;
@@ -148,6 +149,11 @@ impl Contestant for Lanes {
         let Lanes { engine, lanes, members, room } = self;
         let due = burst * *members;
         rounds::calls(burst, rounds, || engine.publish(room, 1), || take(lanes, due))
+    }
+
+    /// One push a lane: there is nothing to slice.
+    fn slices(&mut self, _: usize, _: usize) -> Slices {
+        Slices::default()
     }
 
     fn change(&mut self) -> (f64, f64) {

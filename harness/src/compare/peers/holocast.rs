@@ -1,5 +1,7 @@
 //! The engine.
 
+use std::time::{Duration, Instant};
+
 use holocast::{Channel, Client, Connection, Event, Identity, Realtime, Text};
 
 use crate::compare::peer::{self, CAPACITY, Peer, Receiver};
@@ -94,6 +96,21 @@ impl Peer for Holocast {
 
     fn publish(&self, room: &Channel, params: u64) {
         self.realtime.broadcast_action(room, ACTION, params).expect("names within the limits");
+    }
+
+    fn publish_sliced(&self, room: &Channel, slice: usize, params: u64) -> Vec<Duration> {
+        let mut times = Vec::new();
+        let mut start = Instant::now();
+        let mut broadcast =
+            self.realtime.broadcast_sliced(&[], room, ACTION, params).expect("names within the limits");
+        loop {
+            let more = broadcast.advance(slice);
+            times.push(start.elapsed());
+            if !more {
+                return times;
+            }
+            start = Instant::now();
+        }
     }
 
     fn publish_except(&self, room: &Channel, excluded: usize, params: u64) {
