@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use holocast::{Connection, Event, LaneEvent};
 
-use super::record::{Seen, Taken};
+use super::record::{LaneLoss, Seen, Taken};
 use super::world::{Arrival, Message, World, of_token};
 
 /// Longest sleep; wakes and nudges end it earlier.
@@ -112,10 +112,12 @@ impl<'w> Receiver<'w> {
         let Poll::Ready(event) = station.lane.poll_recv(context) else { return None };
         match &event {
             LaneEvent::One(token, Event::Closed(_)) => drop(station.open.remove(&of_token(*token).1)),
-            // Any of them may have lost so many.
-            LaneEvent::Lagged(lost) => {
-                self.seen.lagged.extend(station.open.iter().map(|life| (*life, *lost)));
-            }
+            // Under the lock: whoever connects meanwhile has lost none of them.
+            LaneEvent::Lagged(lost) => self.seen.lane_lagged.push(LaneLoss {
+                at_ns: self.world.now_ns(),
+                broadcasts: *lost,
+                lives: station.open.iter().copied().collect(),
+            }),
             _ => {}
         }
         Some(event)
@@ -134,7 +136,7 @@ impl<'w> Receiver<'w> {
                 let (tab, life) = of_token(token);
                 note(&mut self.seen, self.world, tab, life, event);
             }
-            // Noted by its lives. There is no other event today.
+            // A loss is noted. There is no other event today.
             _ => {}
         }
     }

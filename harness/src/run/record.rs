@@ -70,16 +70,34 @@ impl Taken {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) taken: Vec<Taken>,
-    /// Lives and how many broadcasts each was told to have lost.
+    /// Lives and how many broadcasts each was told on its own queue to have lost.
     pub(super) lagged: Vec<(u32, u64)>,
+    /// What its lane was told to have lost.
+    pub(super) lane_lagged: Vec<LaneLoss>,
     /// Lives and why they ended, as far as they were told.
     pub(super) closed: Vec<(u32, CloseReason)>,
 }
 
+/// A lane lost broadcasts: each of its connections may miss so many.
+#[derive(Debug, Clone)]
+pub(super) struct LaneLoss {
+    /// After the lane was told.
+    pub(super) at_ns: u64,
+    pub(super) broadcasts: u64,
+    /// Those of the lane whose end was not told.
+    pub(super) lives: Box<[u32]>,
+}
+
 impl Seen {
+    /// What was handed out, each with the time after which its take began.
+    pub(super) fn handed_out(&self) -> impl Iterator<Item = (&Taken, u64)> {
+        let before = std::iter::once(0).chain(self.taken.iter().map(|taken| taken.at_ns));
+        self.taken.iter().zip(before).filter(|(taken, _)| taken.message != Taken::LOOKED)
+    }
+
     /// Messages handed out.
     pub(super) fn deliveries(&self) -> u64 {
-        self.taken.iter().filter(|taken| taken.message != Taken::LOOKED).count() as u64
+        self.handed_out().count() as u64
     }
 }
 

@@ -3,9 +3,10 @@
 //! What had to be delivered and what could be is worked out in `model.rs` from the publishers' calls; here each receiver's log
 //! is held against it: nothing lost, doubled, out of order, late after an unsubscribe, leaked after a logout, or excluded and
 //! yet delivered. Losses that the rules allow are those of the last messages of a connection that ended (B5), of a user who
-//! is gone (C5), and as many as a connection was told with `Lagged` (Q2). What comes after an overflow is nobody's to get.
+//! is gone (C5), and as many as it was told with `Lagged` (Q2, `losses.rs`). What comes after an overflow is nobody's to get.
 
 mod accounts;
+mod losses;
 mod model;
 mod overflow;
 #[cfg(test)]
@@ -15,10 +16,11 @@ use std::num::NonZero;
 use std::thread;
 
 pub(super) use accounts::{Counted, accounts, left, unbalanced};
+use losses::Losses;
 use model::{Model, Span, Tenancy, Why};
 
 use super::crowd::Crowd;
-use super::record::{Record, Sent, Taken};
+use super::record::{Record, Seen, Sent};
 use super::script::Except;
 use crate::results::{Accounts, Audit};
 
@@ -60,20 +62,15 @@ pub(super) fn audit(
     let sent = record.sent();
     let model = Model::new(record, &sent, crowd, scripted, &mut faults);
     let handed = Handed::new(record, &model, &mut faults);
-    let book = Book {
-        crowd,
-        model: &model,
-        by_room: by_room(&sent, crowd),
-        lagged: lagged(record, &model),
-        sent,
-        handed,
-    };
+    let mut losses = Losses::new(record, &sent, &model);
+    let book = Book { crowd, model: &model, by_room: by_room(&sent, crowd), sent, handed };
     book.reached(&mut faults);
     let (mut due, mut lost) = (0, 0);
     for part in book.tenancies(scripted) {
         due += part.due;
         lost += part.lost;
         faults.append(part.faults);
+        book.untold(part.unexplained, &mut losses, &mut faults);
     }
     let gone = accounts.released + accounts.withheld + accounts.refused;
     if lost > gone {
@@ -111,21 +108,11 @@ struct Handed {
 
 impl Handed {
     fn new(record: &Record, model: &Model, faults: &mut Faults) -> Self {
-        let tenancy_of = |taken: &Taken| {
-            let tenancy = model.tenancy_of_life.get(taken.life as usize).copied();
-            tenancy.filter(|tenancy| *tenancy != u32::MAX).map(|tenancy| tenancy as usize)
-        };
-        let deliveries = || {
-            record.seen.iter().flat_map(|seen| {
-                let before = std::iter::once(0).chain(seen.taken.iter().map(|taken| taken.at_ns));
-                let with_begin = seen.taken.iter().zip(before);
-                with_begin.filter(|(taken, _)| taken.message != Taken::LOOKED)
-            })
-        };
+        let deliveries = || record.seen.iter().flat_map(Seen::handed_out);
         let mut from = vec![0; model.tenancies.len() + 1];
         for (taken, _) in deliveries() {
-            match tenancy_of(taken) {
-                Some(tenancy) => from[tenancy + 1] += 1,
+            match model.tenancy_of(taken.life) {
+                Some(tenancy) => from[tenancy as usize + 1] += 1,
                 None => faults.add(|| format!("connection {} was never made, but got a message", taken.life)),
             }
         }
@@ -135,9 +122,10 @@ impl Handed {
         let mut next = from.clone();
         let mut all = vec![Delivery { message: 0, began_ns: 0 }; from.last().copied().unwrap_or(0)];
         for (taken, began_ns) in deliveries() {
-            if let Some(tenancy) = tenancy_of(taken) {
-                all[next[tenancy]] = Delivery { message: taken.message, began_ns };
-                next[tenancy] += 1;
+            if let Some(tenancy) = model.tenancy_of(taken.life) {
+                let next = &mut next[tenancy as usize];
+                all[*next] = Delivery { message: taken.message, began_ns };
+                *next += 1;
             }
         }
         Handed { all, from }
@@ -167,19 +155,6 @@ fn by_room(sent: &[Vec<Sent>], crowd: &Crowd) -> Vec<Vec<u32>> {
     rooms
 }
 
-/// Broadcasts that each tenancy was told to have lost.
-fn lagged(record: &Record, model: &Model) -> Vec<u64> {
-    let mut lost = vec![0; model.tenancies.len()];
-    for (life, count) in record.seen.iter().flat_map(|seen| &seen.lagged) {
-        if let Some(lost) =
-            model.tenancy_of_life.get(*life as usize).and_then(|at| lost.get_mut(*at as usize))
-        {
-            *lost += count;
-        }
-    }
-    lost
-}
-
 /// Everything that the audit looks into.
 struct Book<'a> {
     crowd: &'a Crowd,
@@ -188,7 +163,6 @@ struct Book<'a> {
     sent: Vec<Vec<Sent>>,
     by_room: Vec<Vec<u32>>,
     handed: Handed,
-    lagged: Vec<u64>,
 }
 
 /// What one share of the tenancies gave.
@@ -196,6 +170,8 @@ struct Book<'a> {
 struct Part {
     due: u64,
     lost: u64,
+    /// Of each tenancy what is missing and neither released nor withheld; the tenancies in order.
+    unexplained: Vec<(u32, Vec<u32>)>,
     faults: Faults,
 }
 
@@ -349,11 +325,19 @@ impl Book<'_> {
                 }
             }
         }
-        if unexplained.len() as u64 > self.lagged[number as usize] {
-            let lagged = self.lagged[number as usize];
-            for message in unexplained {
-                part.faults.add(|| {
-                    let told = if lagged > 0 { format!(" ({lagged} lost were told)") } else { String::new() };
+        if !unexplained.is_empty() {
+            part.unexplained.push((number, unexplained));
+        }
+    }
+
+    /// Q2: no tab misses more than it was told.
+    fn untold(&self, unexplained: Vec<(u32, Vec<u32>)>, losses: &mut Losses, faults: &mut Faults) {
+        for (number, messages) in unexplained {
+            let tenancy = &self.model.tenancies[number as usize];
+            let Err(told) = losses.explain(tenancy.tab, number, messages.len() as u64) else { continue };
+            for message in messages {
+                faults.add(|| {
+                    let told = if told > 0 { format!(" ({told} lost were told)") } else { String::new() };
                     format!("B1: lost{told}: {}", self.describe(message, tenancy))
                 });
             }

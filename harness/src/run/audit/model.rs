@@ -22,6 +22,8 @@ const NEVER: u64 = u64::MAX;
 #[derive(Debug, Default)]
 pub(super) struct Tenancy {
     pub(super) tab: u32,
+    /// Its other lives took over.
+    pub(super) first_life: u32,
     /// The tab's one before.
     pub(super) previous: Option<u32>,
     pub(super) began_called_ns: u64,
@@ -68,7 +70,7 @@ pub(super) enum Why {
 pub(super) struct Model {
     pub(super) tenancies: Vec<Tenancy>,
     /// By the number of the life; `u32::MAX` where there is none.
-    pub(super) tenancy_of_life: Vec<u32>,
+    tenancy_of_life: Vec<u32>,
     /// By tenancy, room and time.
     pub(super) spans: Vec<Span>,
 }
@@ -100,6 +102,10 @@ impl Model {
             }
         }
         builder.finish()
+    }
+
+    pub(super) fn tenancy_of(&self, life: u32) -> Option<u32> {
+        self.tenancy_of_life.get(life as usize).copied().filter(|tenancy| *tenancy != u32::MAX)
     }
 
     /// The spans of one tenancy; those of a room stand together.
@@ -176,6 +182,7 @@ impl Builder<'_> {
         });
         self.model.tenancies.push(Tenancy {
             tab,
+            first_life: entry.life,
             previous,
             began_called_ns: call.called_ns,
             overflowed_from_ns,

@@ -4,7 +4,7 @@ use holocast::CloseReason;
 
 use super::super::crowd::Crowd;
 use super::super::receiver::Receiver;
-use super::super::record::{Answer, Call, Entry, Presented, Record, Seen, Taken};
+use super::super::record::{Answer, Call, Entry, LaneLoss, Presented, Record, Seen, Taken};
 use super::super::script::{Except, Op};
 use super::super::workload::{CrowdSize, Law, Overflow, Queue, Receivers, Rooms, Workload};
 use super::super::world::{Message, OnTheWay, World};
@@ -107,6 +107,12 @@ impl Log {
         // After the call before has returned, which was half a microsecond ago.
         taken.push(Taken { at_ns: at_ns - 100, message: Taken::LOOKED, life: 0 });
         taken.push(Taken { at_ns, message, life });
+    }
+
+    /// A lane that serves these lives is told of a loss.
+    fn lane_lost(&mut self, broadcasts: u64, lives: &[u32]) {
+        let (at_ns, lives) = (self.tick(), lives.into());
+        self.record.seen[0].lane_lagged.push(LaneLoss { at_ns, broadcasts, lives });
     }
 
     /// What the audit finds.
@@ -715,16 +721,93 @@ fn q2_of_a_lane_all_may_lose_as_many_as_it_was_told_and_no_more() {
         let log = worked_off();
         log.assert_clean();
         assert_eq!(log.record.seen[0].closed, [], "nobody is ended");
-        let mut lagged = log.record.seen[0].lagged.clone();
-        lagged.sort_unstable();
-        let lost = lagged[0].1;
-        assert!(lost > 0 && lagged == [0, 1, 2, 3].map(|life| (life, lost)), "{overflow:?}: {lagged:?}");
-        for at in 0..4 {
+        let [LaneLoss { broadcasts: lost, lives, .. }] = &log.record.seen[0].lane_lagged[..] else {
+            panic!("{overflow:?}: told once")
+        };
+        let (lost, mut lives) = (*lost, lives.to_vec());
+        lives.sort_unstable();
+        assert!(lost > 0 && lives == [0, 1, 2, 3], "{overflow:?}: {lost} of {lives:?}");
+        for life in lives {
             let mut log = worked_off();
-            log.record.seen[0].lagged[at].1 -= 1;
+            let told = &mut log.record.seen[0].lane_lagged;
+            let (mut less, mut others) = (told[0].clone(), told[0].clone());
+            less.broadcasts -= 1;
+            (less.lives, others.lives) =
+                ([life].into(), others.lives.iter().copied().filter(|other| *other != life).collect());
+            *told = vec![less, others];
             let faults = log.faults();
             assert_eq!(faults.len() as u64, lost, "{overflow:?}: {faults:?}");
             assert!(faults[0].starts_with("B1: lost"), "{overflow:?}: {faults:?}");
         }
     }
+}
+
+/// L5: who took over is told on its own queue of what the lane lost beside it, and the lane tells it too. It is one loss.
+#[test]
+fn q2_l5_a_loss_that_both_lives_of_a_tab_are_told_of_counts_once() {
+    let worked_off = || {
+        let mut on_lane = OnLane::new(Queue { capacity: 2, overflow: Overflow::DropNewest });
+        (0..3).for_each(|_| _ = on_lane.send());
+        let next = on_lane.supersede();
+        (on_lane.work_off(), next)
+    };
+    let (log, next) = worked_off();
+    log.assert_clean();
+    assert!(log.record.seen[0].lagged.contains(&(next, 1)), "told on its own queue too");
+    let taken_by_next = |log: &Log| {
+        let taken = &log.record.seen[0].taken;
+        deliveries(log).into_iter().find(|at| taken[*at].life == next).expect("forwarded")
+    };
+    let (mut log, _) = worked_off();
+    let at = taken_by_next(&log);
+    let lost = log.record.seen[0].taken.remove(at);
+    log.accounts.released += 1;
+    log.assert_fault_of(lost.message, &["B1: lost (1 lost were told)", "B1: lost (1 lost were told)"]);
+}
+
+/// A loss is somebody's once, whichever of a tab's tenancies on the lane it was.
+#[test]
+fn q2_a_loss_of_a_lane_explains_as_many_messages_of_a_tab_that_came_back() {
+    let log = |told: u64, taken: &[u32]| {
+        let mut log = Log::with_member();
+        (0..2).for_each(|_| _ = log.send());
+        log.call(Op::Drop { tab: 0 }, Answer::Matched(1));
+        let back = log.connect(0);
+        log.call(Op::Join { person: 0, room: ROOM }, Answer::Matched(1));
+        (0..2).for_each(|_| _ = log.send());
+        log.lane_lost(told, &[0, back]);
+        taken.iter().for_each(|message| log.take(if *message < 2 { 0 } else { back }, *message));
+        log.accounts.refused = 4;
+        log
+    };
+    log(1, &[0, 1, 3]).assert_clean();
+    log(1, &[1, 2, 3]).assert_clean();
+    log(1, &[1, 3]).assert_fault(&["B1: lost (1 lost were told)", "message 2"]);
+    log(2, &[1, 3]).assert_clean();
+}
+
+/// So does the lane's word for who took over, if something comes there after it.
+#[test]
+fn q2_l5_a_lanes_loss_is_nothing_to_who_got_a_message_of_its_own_after_it() {
+    let log = |own: u64| {
+        let mut log = Log::with_member();
+        (0..2).for_each(|_| _ = log.send());
+        let next = log.enter(Op::Supersede { tab: 0 }, 0, true, &[], &[(ROOM, true)]);
+        log.lane_lost(1, &[0, next]);
+        log.record.seen[0].lagged.push((next, own));
+        log.accounts.refused = 1;
+        (log, next)
+    };
+    let taken = |own: u64| {
+        let (mut log, next) = log(own);
+        log.take(next, 1);
+        log
+    };
+    taken(1).assert_clean();
+    taken(0).assert_fault(&["B1: lost: message 0"]);
+    // Nothing came any more, so nothing was told there.
+    let (mut log, next) = log(0);
+    log.take(next, 0);
+    log.record.seen[0].taken[0].at_ns = 0;
+    log.assert_clean();
 }
