@@ -2,17 +2,21 @@
 //!
 //! Called by the property test and the fuzzer. It never judges which of the two is right; the rules do.
 
+mod compare;
+mod taking;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use holocast::{CloseReason, HotChannel, Overflow, Realtime, Receipt, Stamp, TryRecvError};
+use holocast::{HotChannel, Overflow, Realtime, Receipt, Stamp};
 
-use super::ops::{Op, Receipts, Room, Tab, Who};
-use super::seats::{Form, Heard, Seat, Seated, Seats};
-use super::{Changed, End, Key, Model, Policy, Post, Proof, ReceiverId, Said, Settings, Taken, Welcome};
+use super::ops::{Op, Receipts, Room, Tab};
+use super::seats::{Form, Seat, Seated, Seats};
+use super::{Changed, Key, Model, Policy, Post, Proof, ReceiverId, Settings, Welcome};
+pub(crate) use compare::Mismatch;
+use compare::{Check, Found, differ, same};
 
 /// Where the clock starts: any instant that is not close to zero.
 const START_MS: u64 = 1_750_000_000_000;
@@ -52,38 +56,6 @@ impl Setup {
         let capacity = if form.has_lanes() { 1024 } else { self.settings.capacity };
         Setup { settings: Settings { capacity, ..self.settings }, form, ..self }
     }
-}
-
-/// Where engine and model disagree.
-#[derive(Debug)]
-pub(crate) struct Mismatch {
-    pub(crate) step: usize,
-    pub(crate) op: String,
-    pub(crate) what: String,
-    pub(crate) engine: String,
-    pub(crate) model: String,
-}
-
-impl std::fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "step {}, {}: {}", self.step, self.op, self.what)?;
-        writeln!(f, "  engine: {}", self.engine)?;
-        write!(f, "  model:  {}", self.model)
-    }
-}
-
-/// `(what, engine, model)`: located by the caller.
-type Check = Result<(), Box<(String, String, String)>>;
-
-/// Whether there was an event.
-type Took = Result<bool, Box<(String, String, String)>>;
-
-fn same<T: PartialEq + Debug>(what: &str, engine: &T, model: &T) -> Check {
-    if engine == model { Ok(()) } else { differ(what, engine, model) }
-}
-
-fn differ(what: &str, engine: &dyn Debug, model: &dyn Debug) -> Check {
-    Err(Box::new((what.to_string(), format!("{engine:?}"), format!("{model:?}"))))
 }
 
 /// A receipt of the engine and the model's account of it.
@@ -128,7 +100,7 @@ pub(crate) fn run(setup: Setup, script: &[Op]) -> Result<(), Mismatch> {
     let mut drive = Drive::new(setup);
     let mut compared = 0;
     for (step, op) in script.iter().enumerate() {
-        let locate = |found: Box<(String, String, String)>| {
+        let locate = |found: Found| {
             let (what, engine, model) = *found;
             Mismatch { step, op: format!("{op:?}"), what, engine, model }
         };
@@ -522,182 +494,6 @@ impl Drive {
         }
         self.stamps.push((proof.channel.clone(), proof.tick, stamp));
         Ok(())
-    }
-
-    /// One attempt to take from the current receiver, or from the lane that serves it; whether there was an event.
-    fn take(&mut self, tab: Tab) -> Took {
-        let Some((id, seat)) = self.browser(tab).current.as_mut() else { return Ok(false) };
-        match seat.lane() {
-            Some(lane) => self.take_lane(lane),
-            None => {
-                let (id, taken) = (*id, seat.try_recv());
-                self.taken_now(tab, id, taken)
-            }
-        }
-    }
-
-    fn take_old(&mut self, tab: Tab) -> Took {
-        let Some((id, seat)) = self.browser(tab).old.front_mut() else { return Ok(false) };
-        match seat.lane() {
-            Some(lane) => self.take_lane(lane),
-            None => {
-                let (id, taken) = (*id, seat.try_recv());
-                self.taken_now(tab, id, taken)
-            }
-        }
-    }
-
-    /// One event of a lane, whoever it is for.
-    fn take_lane(&mut self, lane: usize) -> Took {
-        let Some(told) = self.seats.take(lane) else { return Ok(false) };
-        for (id, heard) in told {
-            let Some(tab) = self.owners.get(&id).copied() else {
-                return differ("told on a lane", &(id, heard), &"nobody of this token").map(|()| false);
-            };
-            self.taken(tab, id, Ok(heard))?;
-        }
-        Ok(true)
-    }
-
-    /// While lanes are not worked off, what is due may wait in one of them.
-    fn taken_now(&mut self, tab: Tab, id: ReceiverId, taken: Result<Heard, TryRecvError>) -> Took {
-        match taken {
-            Err(TryRecvError::Empty) if !self.seats.lanes().is_empty() => Ok(false),
-            taken => self.taken(tab, id, taken),
-        }
-    }
-
-    fn taken(&mut self, tab: Tab, id: ReceiverId, taken: Result<Heard, TryRecvError>) -> Took {
-        let expected = self.model.take(id, matches!(taken, Ok(Heard::Lagged(_))));
-        match (taken, expected) {
-            (Err(TryRecvError::Empty), Taken::Empty) | (Err(TryRecvError::Closed), Taken::Closed) => {
-                return Ok(false);
-            }
-            (Ok(Heard::Subscribed(receipt)), Taken::Event(Said::Subscribed(proof))) => {
-                self.issued(&receipt, &proof)?;
-                self.browser(tab).keep((proof, receipt));
-            }
-            (Ok(Heard::Unsubscribed(mut keys)), Taken::Event(Said::Unsubscribed(mut expected))) => {
-                keys.sort();
-                expected.sort();
-                same("unsubscribed", &keys, &expected)?;
-                for key in &keys {
-                    self.browser(tab).held.remove(key);
-                }
-            }
-            (Ok(Heard::Broadcast { channel, action, params, cids }), Taken::Event(said)) => {
-                same("delivery", &Said::Broadcast { channel, action, params, cids }, &said)?;
-            }
-            (Ok(Heard::Lagged(lost)), Taken::Event(said)) => same("lagged", &Said::Lagged(lost), &said)?,
-            (Ok(Heard::Closed(reason)), Taken::Event(said)) => {
-                let end = match reason {
-                    CloseReason::Superseded => End::Superseded,
-                    CloseReason::Disconnected => End::Disconnected,
-                    CloseReason::Overflow => End::Overflow,
-                    other => return differ("closed", &other, &said).map(|()| false),
-                };
-                same("closed", &Said::Closed(end), &said)?;
-            }
-            (taken, expected) => return differ("taken", &taken, &expected).map(|()| false),
-        }
-        Ok(true)
-    }
-
-    /// Everybody takes everything: nothing more is due to anybody. Those that were superseded are let go of.
-    fn drain_all(&mut self) -> Check {
-        // What a lane holds for a connection that was taken over comes out elsewhere, where the same round may have looked before: until
-        // two rounds bring nothing.
-        let mut idle = 0;
-        while idle < 2 {
-            idle += 1;
-            for lane in self.seats.lanes() {
-                while self.take_lane(lane)? {
-                    idle = 0;
-                }
-            }
-        }
-        for tab in Tab::all() {
-            while let Some((id, mut seat)) = self.browser(tab).old.pop_front() {
-                while self.drained(tab, id, &mut seat)? {}
-                self.let_go(id, seat)?;
-            }
-            if let Some((id, mut seat)) = self.browser(tab).current.take() {
-                while self.drained(tab, id, &mut seat)? {}
-                self.browser(tab).current = Some((id, seat));
-            }
-        }
-        Ok(())
-    }
-
-    /// One attempt to take when all lanes are worked off.
-    fn drained(&mut self, tab: Tab, id: ReceiverId, seat: &mut Seat) -> Took {
-        match (seat.try_recv(), seat.lane()) {
-            // A lane says nothing of one whose end it has told.
-            (_, Some(_)) => match self.model.take(id, false) {
-                Taken::Empty | Taken::Closed => Ok(false),
-                expected => differ("told on a lane", &"nothing more", &expected).map(|()| false),
-            },
-            (taken, None) => self.taken(tab, id, taken),
-        }
-    }
-
-    fn compare_answers(&self) -> Check {
-        for tab in Tab::all() {
-            let bindings = self.realtime.bindings_of(tab.value());
-            let bindings: Vec<_> =
-                bindings.into_iter().map(|bound| ((bound.channel, bound.cid), bound.user)).collect();
-            same("bindings_of", &bindings, &self.model.bindings_of(tab.value()))?;
-            same(
-                "identities_of",
-                &self.realtime.identities_of(tab.value()).as_ref(),
-                &self.model.identities_of(tab.value()),
-            )?;
-        }
-        for who in Who::all() {
-            let connections = self.realtime.connections_of(who.value());
-            let found: Vec<&holocast::Client> = connections.iter().collect();
-            same("connections_of", &found, &self.model.connections_of(who.value()))?;
-        }
-        for room in Room::all() {
-            let mut members = self.realtime.members_of(room.value());
-            members.sort_by(|a, b| a.client.instance().cmp(b.client.instance()));
-            let found: Vec<_> =
-                members.iter().map(|member| (&member.client, member.cids.iter().collect())).collect();
-            same("members_of", &found, &self.model.members_of(room.value()))?;
-        }
-        Ok(())
-    }
-
-    fn compare_counts(&self) -> Check {
-        let stats = self.realtime.stats();
-        same("connections", &stats.connections, &self.model.connections())?;
-        same("bindings", &stats.bindings, &self.model.bound())?;
-        // Rule R4 lets the engine give expired revocations back when it likes.
-        let within = |count: u64, least: u64, most: u64| least <= count && count <= most;
-        let (least, most) = (self.model.revoked(true), self.model.revoked(false));
-        if !within(stats.revocations, least, most) {
-            return differ("revocations", &stats.revocations, &(least..=most));
-        }
-        let (least, most) = (self.model.channels(true), self.model.channels(false));
-        if !within(stats.channels, least, most) {
-            return differ("channels", &stats.channels, &(least..=most));
-        }
-        let sums = self.model.sums();
-        let counted = super::Sums {
-            accepted: stats.accepted,
-            taken: stats.taken,
-            queued: stats.queued,
-            released: stats.released,
-            withheld: stats.withheld,
-            refused: stats.refused,
-        };
-        // A lane finds out what is released or withheld while it looks for what is not, whoever that is for.
-        let rough = |sums: super::Sums| {
-            if self.exact { sums } else { super::Sums { queued: 0, released: 0, withheld: 0, ..sums } }
-        };
-        same("sums of rule B5", &rough(counted), &rough(sums))?;
-        let balance = stats.taken + stats.queued + stats.released + stats.withheld;
-        same("the balance of rule B5", &stats.accepted, &balance)
     }
 
     /// Everything is taken, everybody leaves, every revocation expires: nothing may be left.
