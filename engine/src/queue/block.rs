@@ -22,7 +22,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::entry::{Entry, EntryNode};
-use super::word::{Bound, Pushed, Queue};
+use super::outcome::{Bound, Pushed};
+use super::word::Queue;
 use crate::channel::Channel;
 use crate::event::{Key, Message};
 use crate::index::{Leaf, MemberLeaf};

@@ -2,6 +2,8 @@
 //!
 //! * [`packed`]: the bits of the word.
 //! * [`word`]: the queue, one atomic word; push, take, close, park.
+//! * [`outcome`]: the bound of a push, and what the queue answers.
+//! * [`chain`]: nodes taken out of it together.
 //! * [`block`]: the nodes of one broadcast to one leaf of members, allocated together, and the delivery handed out.
 //! * [`entry`]: what the queue of a lane holds: one node for all members of the lane.
 //! * [`parker`]: who sleeps on a queue.
@@ -9,9 +11,12 @@
 //! Callers: `fanout.rs` and `lane/` push, `connection.rs` and `lane/` take, `registry/` opens and closes.
 
 mod block;
+mod chain;
 mod entry;
+mod outcome;
 mod packed;
 mod parker;
+mod prefetch;
 mod word;
 
 #[cfg(all(test, holocast_loom))]
@@ -22,6 +27,8 @@ mod tests;
 pub use block::{Cids, Delivery};
 pub(crate) use block::{Control, LEAF, Opened, Places, Publication, Target};
 pub(crate) use entry::{Entry, Parcel};
+pub(crate) use outcome::{Bound, Glance, Parked, Pushed, Taken};
 pub(crate) use packed::MAX_MESSAGES;
 pub(crate) use parker::Parker;
-pub(crate) use word::{Bound, Glance, Parked, Pushed, Queue, Taken, Tally, prefetch};
+pub(crate) use prefetch::prefetch;
+pub(crate) use word::{Queue, Tally};

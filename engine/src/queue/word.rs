@@ -29,67 +29,12 @@
 use std::ptr::{self, NonNull};
 
 use super::block::{Control, Delivery, Node, Opened, is_control};
-use super::entry::{Entry, EntryNode};
+use super::chain::{Chain, Sifted, sifted, turned};
+use super::entry::Entry;
+use super::outcome::{Bound, Glance, Parked, Pushed, Taken};
 use super::packed::{CLOSED, LONE, PARKED, TURN_SHIFT, TURNS, Word};
+use super::prefetch::prefetch;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-
-/// How much a queue may hold, and what the message at hand weighs.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bound {
-    pub(crate) messages: u32,
-    /// `u64::MAX`: params are not weighed.
-    pub(crate) bytes: u64,
-    pub(crate) weight: u64,
-}
-
-/// What became of a push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pushed {
-    Sent,
-    /// Sent, and the receiver sleeps: the caller must wake it.
-    SentToSleeper,
-    Full,
-    Closed,
-}
-
-/// Whether a receiver may sleep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parked {
-    Yes,
-    /// There is something to take.
-    No,
-    /// Another consumer is at work for a few instructions.
-    Busy,
-}
-
-/// What a take found.
-#[derive(Debug)]
-pub(crate) enum Taken<P> {
-    Delivery(Delivery<P>),
-    Control(Control),
-    /// Only from the queue of a lane.
-    Entry(Box<EntryNode<P>>),
-    /// Messages that were refused or released since the last event.
-    Lagged(u64),
-    Empty,
-    /// Empty, and nothing will come.
-    Closed,
-    /// Another consumer is at work for a few instructions.
-    Busy,
-    /// The lease is somebody else's now (I6).
-    Superseded,
-}
-
-/// What a first look found.
-#[derive(Debug)]
-pub(crate) enum Glance<P> {
-    /// A message, taken.
-    Message(Delivery<P>),
-    /// Nothing to take now, and more may come.
-    Nothing,
-    /// Something else.
-    More,
-}
 
 /// What a consumer found under the lock; small, so that it goes from hand to hand in registers.
 enum Popped {
@@ -458,19 +403,8 @@ impl<P> Queue<P> {
                 Err(now) => word = Word(now),
             }
         }
-        let mut older = ptr::null_mut();
-        let mut node = word.newest();
-        while !node.is_null() {
-            // SAFETY: taken from the word, so the holder's of the lock (W1).
-            let link = unsafe { &(*node).next };
-            let next = link.with_mut(|next| {
-                // SAFETY: as above.
-                unsafe { ptr::replace(next, older) }
-            });
-            older = node;
-            node = next;
-        }
-        older
+        // SAFETY: taken from the word, so the holder's of the lock (W1).
+        unsafe { turned(word.newest()) }
     }
 
     /// Whether the receiver may sleep: the queue is empty and open, and the next push will find PARKED.
@@ -522,8 +456,9 @@ impl<P> Queue<P> {
         self.batch.store(ptr::null_mut(), Ordering::Relaxed);
         self.empty_batch();
         self.unlock();
-        for chain in [batch, newer] {
-            self.release_chain(Chain::new(chain), tally);
+        for node in [batch, newer] {
+            // SAFETY: out of the batch and the word, under the lock: ours (W1).
+            self.release_chain(unsafe { Chain::new(node) }, tally);
         }
         true
     }
@@ -546,43 +481,14 @@ impl<P> Queue<P> {
             return None;
         }
         let (batch, newer) = (self.batch.load(Ordering::Relaxed), self.take_word());
-        let (mut kept, mut last) = (ptr::null_mut::<Node>(), ptr::null_mut::<Node>());
-        let mut dropped = ptr::null_mut::<Node>();
-        let mut lost = 0;
-        for mut node in [batch, newer] {
-            while !node.is_null() {
-                let this = node;
-                // SAFETY: out of the batch and the word, under the lock: ours (W1).
-                let link = unsafe { &(*this).next };
-                // SAFETY: as above.
-                node = link.with(|next| unsafe { *next });
-                // SAFETY: as above.
-                if unsafe { is_control(this) } {
-                    // SAFETY: as above.
-                    link.with_mut(|next| unsafe { *next = ptr::null_mut() });
-                    match NonNull::new(last) {
-                        // SAFETY: as above.
-                        Some(last) => unsafe { last.as_ref() }.next.with_mut(|next| {
-                            // SAFETY: as above.
-                            unsafe { *next = this }
-                        }),
-                        None => kept = this,
-                    }
-                    last = this;
-                } else {
-                    // SAFETY: as above.
-                    link.with_mut(|next| unsafe { *next = dropped });
-                    dropped = this;
-                    lost += 1;
-                }
-            }
-        }
-        self.batch.store(kept, Ordering::Relaxed);
+        // SAFETY: out of the batch and the word, under the lock: ours (W1).
+        let Sifted { controls, messages, count } = unsafe { sifted([batch, newer]) };
+        self.batch.store(controls, Ordering::Relaxed);
         self.empty_batch();
         // AcqRel: pairs with lost(). The receiver reads the count at its next take.
-        self.lagged.fetch_add(lost, Ordering::AcqRel);
+        self.lagged.fetch_add(count, Ordering::AcqRel);
         self.unlock();
-        Some(Chain::new(dropped))
+        Some(messages)
     }
 
     /// No message is in the batch any more. Under the lock.
@@ -666,40 +572,6 @@ impl<P> Queue<P> {
     }
 }
 
-/// Nodes that were taken out of a queue together.
-pub(crate) struct Chain<P> {
-    node: *mut Node,
-    of: std::marker::PhantomData<Opened<P>>,
-}
-
-impl<P> Chain<P> {
-    /// The nodes from this one on were taken from a `Queue<P>` by the caller (W1).
-    fn new(node: *mut Node) -> Self {
-        Self { node, of: std::marker::PhantomData }
-    }
-}
-
-impl<P> Iterator for Chain<P> {
-    type Item = Opened<P>;
-
-    fn next(&mut self) -> Option<Opened<P>> {
-        let this = NonNull::new(self.node)?;
-        // SAFETY: the chain was taken whole and is ours (W1).
-        self.node = unsafe { this.as_ref() }.next.with(|next| {
-            // SAFETY: as above.
-            unsafe { *next }
-        });
-        // SAFETY: as above, and its link was read.
-        Some(unsafe { Opened::new(this) })
-    }
-}
-
-impl<P> Drop for Chain<P> {
-    fn drop(&mut self) {
-        self.for_each(drop);
-    }
-}
-
 impl<P> Drop for Queue<P> {
     fn drop(&mut self) {
         // Relaxed: nobody else is here. Most are empty, and an engine has many.
@@ -716,17 +588,4 @@ impl<P> Drop for Queue<P> {
 fn count(counter: &AtomicU64) {
     // Relaxed: read by statistics.
     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-}
-
-/// Asks for a cache line, which is touched soon. Any address will do.
-#[inline(always)]
-pub(crate) fn prefetch<T>(line: *const T) {
-    #[cfg(all(target_arch = "x86_64", not(holocast_loom)))]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint, which reads nothing and faults on no address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(holocast_loom))))]
-    let _ = line;
 }
