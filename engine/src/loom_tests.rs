@@ -5,6 +5,7 @@
 //! bound, which [`explore`] checks, and prints the number of executions.
 
 use std::sync::Arc;
+// Not loom's, which may not outlive an execution: they count executions.
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::Instant;
