@@ -52,6 +52,55 @@ fn hand_out(event: LaneEvent<u32>, got: &mut Vec<(u64, u32)>) {
     }
 }
 
+/// Works off a lane beside something else, and what is left of it after both. Returns all that came, and the lane.
+fn work_off_beside<A: Send + 'static>(
+    mut lane: Lane<u32>,
+    other: impl FnOnce() -> A + Send + 'static,
+) -> (A, Lane<u32>, Vec<(u64, u32)>) {
+    let (of_other, (mut lane, mut got)) = race(other, move || {
+        let got = work_off(&mut lane);
+        (lane, got)
+    });
+    got.extend(work_off(&mut lane));
+    (of_other, lane, got)
+}
+
+/// Ends a connection of a lane beside something else: nothing is handed out for it any more. Returns whether it ended it, and the lane.
+fn disconnect_beside<A: Send + 'static>(
+    mut lane: Lane<u32>,
+    key: super::LaneKey,
+    other: impl FnOnce() -> A + Send + 'static,
+) -> (A, Lane<u32>, bool) {
+    let (of_other, (mut lane, ended, got)) = race(other, move || {
+        let ended = lane.disconnect(key);
+        // At once: the other may be on its way still.
+        let got = work_off(&mut lane);
+        (lane, ended, got)
+    });
+    assert_eq!((got, work_off(&mut lane)), (vec![], vec![]), "ended {ended}");
+    (of_other, lane, ended)
+}
+
+/// Takes a broadcast of a lane beside a change after whose return nothing of it may be handed out.
+fn hand_out_beside(mut lane: Lane<u32>, change: impl FnOnce() + Send + 'static) -> Lane<u32> {
+    let returned = std::sync::Arc::new(AtomicU32::new(0));
+    let over = std::sync::Arc::clone(&returned);
+    let ((), lane) = race(
+        move || {
+            change();
+            over.store(1, Ordering::Release);
+        },
+        move || {
+            let Some(LaneEvent::Broadcast(mut batch)) = lane.try_recv() else { panic!("a broadcast") };
+            let returned = returned.load(Ordering::Acquire) == 1;
+            let handed_out = batch.receivers().count();
+            assert!(!returned || handed_out == 0);
+            lane
+        },
+    );
+    lane
+}
+
 /// Q5: a lane about to sleep is woken by a broadcast.
 /// Fails if a broadcast to a lane wakes nobody.
 #[test]
@@ -100,18 +149,12 @@ fn q5_a_parked_lane_is_woken_for_a_guest() {
 fn c4_nothing_is_handed_out_after_the_lane_has_disconnected() {
     explore("lane: disconnect/broadcast", 3, || {
         let realtime = engine();
-        let (mut lane, key) = lane_of_i(&realtime);
+        let (lane, key) = lane_of_i(&realtime);
         realtime.broadcast_action(&channel(), "x", 1).unwrap();
         let publisher = realtime.clone();
-        let (_, (_lane, got)) = race(
-            move || publisher.broadcast_action(&channel(), "x", 2).unwrap(),
-            move || {
-                assert!(lane.disconnect(key));
-                let got = work_off(&mut lane);
-                (lane, got)
-            },
-        );
-        assert_eq!(got, []);
+        let (_, _lane, ended) =
+            disconnect_beside(lane, key, move || publisher.broadcast_action(&channel(), "x", 2).unwrap());
+        assert!(ended);
         assert_balanced(&realtime);
     });
 }
@@ -122,23 +165,10 @@ fn c4_nothing_is_handed_out_after_the_lane_has_disconnected() {
 fn c4_an_end_elsewhere_comes_last() {
     explore("lane: take/disconnect", 3, || {
         let realtime = engine();
-        let (mut lane, _) = lane_of_i(&realtime);
+        let (lane, _) = lane_of_i(&realtime);
         realtime.broadcast_action(&channel(), "x", 1).unwrap();
-        let returned = std::sync::Arc::new(AtomicU32::new(0));
-        let (ending, over) = (realtime.clone(), std::sync::Arc::clone(&returned));
-        let (_, mut lane) = race(
-            move || {
-                assert!(ending.disconnect("i"));
-                over.store(1, Ordering::Release);
-            },
-            move || {
-                let Some(LaneEvent::Broadcast(mut batch)) = lane.try_recv() else { panic!("a broadcast") };
-                let returned = returned.load(Ordering::Acquire) == 1;
-                let handed_out = batch.receivers().count();
-                assert!(!returned || handed_out == 0);
-                lane
-            },
-        );
+        let ending = realtime.clone();
+        let mut lane = hand_out_beside(lane, move || assert!(ending.disconnect("i")));
         assert_eq!(work_off(&mut lane), [(TOKEN, DISCONNECTED)]);
         assert_balanced(&realtime);
     });
@@ -192,14 +222,8 @@ fn c3_a_batch_passes_over_whom_it_was_forwarded_for() {
         realtime.put_subscription(&tab("j"), &channel(), "a").unwrap();
         realtime.broadcast_action(&channel(), "x", 1).unwrap();
         let connecting = realtime.clone();
-        let (mut connection, (mut lane, mut got)) = race(
-            move || connecting.connect(&tab("i")).unwrap().connection,
-            move || {
-                let got = work_off(&mut lane);
-                (lane, got)
-            },
-        );
-        got.extend(work_off(&mut lane));
+        let (mut connection, _lane, got) =
+            work_off_beside(lane, move || connecting.connect(&tab("i")).unwrap().connection);
         let (of_others, of_i): (Vec<_>, Vec<_>) = got.into_iter().partition(|(token, _)| *token != TOKEN);
         assert_eq!(of_others, [(TOKEN + 1, 1)]);
         check_takeover(&of_i, &broadcasts(&drain(&mut connection)), &[1]);
@@ -213,20 +237,13 @@ fn c3_a_batch_passes_over_whom_it_was_forwarded_for() {
 fn c3_what_comes_after_a_supersede_is_the_new_receivers() {
     explore("lane: supersede, broadcast/take", 2, || {
         let realtime = engine();
-        let (mut lane, _) = lane_of_i(&realtime);
+        let (lane, _) = lane_of_i(&realtime);
         let connecting = realtime.clone();
-        let (mut connection, (mut lane, mut got)) = race(
-            move || {
-                let connection = connecting.connect(&tab("i")).unwrap().connection;
-                assert_eq!(connecting.broadcast_action(&channel(), "x", 1).unwrap().reached, 1);
-                connection
-            },
-            move || {
-                let got = work_off(&mut lane);
-                (lane, got)
-            },
-        );
-        got.extend(work_off(&mut lane));
+        let (mut connection, _lane, got) = work_off_beside(lane, move || {
+            let connection = connecting.connect(&tab("i")).unwrap().connection;
+            assert_eq!(connecting.broadcast_action(&channel(), "x", 1).unwrap().reached, 1);
+            connection
+        });
         check_takeover(&got, &broadcasts(&drain(&mut connection)), &[1]);
         assert_balanced(&realtime);
     });
@@ -242,21 +259,8 @@ fn c5_nothing_of_the_old_user_is_handed_out_after_identify_on_a_lane() {
         lane.connect(&tab("i").with_user(7), TOKEN).unwrap();
         realtime.put_subscription(&tab("i").with_user(7), &channel(), "a").unwrap();
         realtime.broadcast_action(&channel(), "x", 1).unwrap();
-        let returned = std::sync::Arc::new(AtomicU32::new(0));
-        let (identifying, over) = (realtime.clone(), std::sync::Arc::clone(&returned));
-        let (_, _lane) = race(
-            move || {
-                assert!(identifying.identify(&tab("i")).unwrap());
-                over.store(1, Ordering::Release);
-            },
-            move || {
-                let Some(LaneEvent::Broadcast(mut batch)) = lane.try_recv() else { panic!("a broadcast") };
-                let returned = returned.load(Ordering::Acquire) == 1;
-                let handed_out = batch.receivers().count();
-                assert!(!returned || handed_out == 0);
-                lane
-            },
-        );
+        let identifying = realtime.clone();
+        let _lane = hand_out_beside(lane, move || assert!(identifying.identify(&tab("i")).unwrap()));
         assert_balanced(&realtime);
     });
 }
@@ -267,22 +271,15 @@ fn c5_nothing_of_the_old_user_is_handed_out_after_identify_on_a_lane() {
 fn i7_a_batch_never_reaches_the_next_tenant_of_a_slot() {
     explore("lane: recycle/hand out", 2, || {
         let realtime = engine();
-        let (mut lane, _) = lane_of_i(&realtime);
+        let (lane, _) = lane_of_i(&realtime);
         realtime.broadcast_action(&channel(), "x", 1).unwrap();
         let connecting = realtime.clone();
-        let (other, (mut lane, mut got)) = race(
-            move || {
-                assert!(connecting.disconnect("i"));
-                let mut other = connecting.lane();
-                other.connect(&tab("j"), TOKEN + 1).unwrap();
-                other
-            },
-            move || {
-                let got = work_off(&mut lane);
-                (lane, got)
-            },
-        );
-        got.extend(work_off(&mut lane));
+        let (other, _lane, got) = work_off_beside(lane, move || {
+            assert!(connecting.disconnect("i"));
+            let mut other = connecting.lane();
+            other.connect(&tab("j"), TOKEN + 1).unwrap();
+            other
+        });
         assert!(got.iter().all(|(token, _)| *token == TOKEN), "{got:?}");
         drop(other);
         assert_balanced(&realtime);
@@ -402,18 +399,10 @@ fn l3_who_has_ended_is_not_counted_as_away() {
 fn c4_nothing_is_handed_out_after_the_lane_found_the_end_made_elsewhere() {
     explore("lane: disconnect/disconnect", 3, || {
         let realtime = engine();
-        let (mut lane, key) = lane_of_i(&realtime);
+        let (lane, key) = lane_of_i(&realtime);
         realtime.broadcast_action(&channel(), "x", 1).unwrap();
         let ending = realtime.clone();
-        let (_, (_lane, got)) = race(
-            move || ending.disconnect("i"),
-            move || {
-                lane.disconnect(key);
-                let got = work_off(&mut lane);
-                (lane, got)
-            },
-        );
-        assert_eq!(got, []);
+        let _ended = disconnect_beside(lane, key, move || ending.disconnect("i"));
         assert_balanced(&realtime);
     });
 }
@@ -425,19 +414,11 @@ fn c4_nothing_is_handed_out_after_the_lane_found_the_end_made_elsewhere() {
 fn c3_a_disconnect_that_comes_too_late_takes_nothing_from_the_new_receiver() {
     explore("lane: disconnect/supersede", 3, || {
         let realtime = engine();
-        let (mut lane, key) = lane_of_i(&realtime);
+        let (lane, key) = lane_of_i(&realtime);
         realtime.broadcast_action(&channel(), "x", 1).unwrap();
         let connecting = realtime.clone();
-        let (mut connected, (mut lane, got, ended)) = race(
-            move || connecting.connect(&tab("i")).unwrap(),
-            move || {
-                let ended = lane.disconnect(key);
-                let got = work_off(&mut lane);
-                (lane, got, ended)
-            },
-        );
-        assert_eq!(got, [], "ended {ended}");
-        assert_eq!(work_off(&mut lane), []);
+        let (mut connected, _lane, ended) =
+            disconnect_beside(lane, key, move || connecting.connect(&tab("i")).unwrap());
         assert_eq!(connected.superseded, !ended);
         let new = broadcasts(&drain(&mut connected.connection));
         assert_eq!(new, if ended { vec![] } else { vec![1] });
