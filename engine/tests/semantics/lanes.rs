@@ -8,7 +8,7 @@ mod queues;
 use std::collections::BTreeMap;
 
 use holocast::{
-    Batch, Channel, Cid, Client, Connection, Identity, Lane, LaneEvent, LaneKey, Realtime, Receipt,
+    Batch, Channel, Cid, Client, Connection, Identity, Lane, LaneEvent, LaneKey, Overflow, Realtime, Receipt,
 };
 
 use crate::support::{assert_balanced, broadcast, engine, line, room, seen, subscribe, tab_of};
@@ -56,6 +56,11 @@ fn send(realtime: &Realtime<u64>, channel: &Channel, params: std::ops::RangeIncl
     for params in params {
         broadcast(realtime, channel, params);
     }
+}
+
+/// An engine whose lanes hold two broadcasts.
+fn narrow(overflow: Overflow) -> Realtime<u64> {
+    Realtime::builder().lane_capacity(2).overflow(overflow).build().expect("the settings are valid")
 }
 
 /// A lane with so many tabs of user 7, all bound to the room; their tokens are their numbers.

@@ -100,6 +100,9 @@ struct Plan {
 }
 
 impl Plan {
+    const ROOMY: Self =
+        Plan { broadcasts: 3_000, capacity: 32_767, overflow: Overflow::Close, replaces_lanes: false };
+
     /// Whether nothing may be lost.
     fn is_roomy(self) -> bool {
         self.capacity > 1024
@@ -235,9 +238,7 @@ fn rounds() -> std::ops::Range<u64> {
 #[test]
 fn connections_that_move_lose_nothing_and_get_nothing_twice_or_out_of_order() {
     for seed in rounds() {
-        let plan =
-            Plan { broadcasts: 3_000, capacity: 32_767, overflow: Overflow::Close, replaces_lanes: false };
-        run(plan, seed);
+        run(Plan::ROOMY, seed);
     }
 }
 
@@ -245,9 +246,7 @@ fn connections_that_move_lose_nothing_and_get_nothing_twice_or_out_of_order() {
 #[test]
 fn connections_outlive_the_lane_they_left() {
     for seed in rounds() {
-        let plan =
-            Plan { broadcasts: 3_000, capacity: 32_767, overflow: Overflow::Close, replaces_lanes: true };
-        run(plan, seed);
+        run(Plan { replaces_lanes: true, ..Plan::ROOMY }, seed);
     }
 }
 
@@ -257,7 +256,7 @@ fn full_lanes_keep_the_order_and_the_balance() {
     for seed in rounds() {
         for overflow in [Overflow::Close, Overflow::DropNewest, Overflow::Reset] {
             for replaces_lanes in [false, true] {
-                run(Plan { broadcasts: 3_000, capacity: 8, overflow, replaces_lanes }, seed);
+                run(Plan { capacity: 8, overflow, replaces_lanes, ..Plan::ROOMY }, seed);
             }
         }
     }

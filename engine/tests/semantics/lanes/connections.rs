@@ -1,11 +1,20 @@
 //! Section 3 of the rules on lanes: connections.
 
-use holocast::{CloseReason, Event, Identity, LaneEvent};
+use holocast::{Client, CloseReason, Event, Identity, LaneEvent};
 
-use super::{ALL_MOVES, On, Own, World, crowd, join, next_batch, rest, send, work_off};
+use super::{ALL_MOVES, On, Own, Place, World, crowd, join, next_batch, rest, send, work_off};
 use crate::support::{
     assert_balanced, bound, broadcast, connect, engine, key, lobby, room, seen, shown, subscribe, tab, tab_of,
 };
+
+/// A tab of user 7 at a place, 1, bound to the room.
+fn one_at(place: Place) -> (World, Client) {
+    let mut world = World::new();
+    let client = tab_of("i1", 7);
+    world.connect(place, &client, 1);
+    world.realtime.apply(&client, &[key(room(), "page")], &[]).expect("names are short");
+    (world, client)
+}
 
 /// C1 and C2
 #[test]
@@ -70,10 +79,7 @@ fn c3_what_was_queued_and_not_taken_goes_to_the_new_receiver_wherever_both_live(
 fn c3_the_third_receiver_gets_what_neither_of_the_others_took() {
     for (from, to) in ALL_MOVES {
         for last in [Own, On(0), On(1)] {
-            let mut world = World::new();
-            let client = tab_of("i1", 7);
-            world.connect(from, &client, 1);
-            world.realtime.apply(&client, &[key(room(), "page")], &[]).expect("names are short");
+            let (mut world, client) = one_at(from);
             broadcast(&world.realtime, &room(), 1);
             assert!(world.connect(to, &client, 2));
             broadcast(&world.realtime, &room(), 2);
@@ -97,11 +103,8 @@ fn c3_the_third_receiver_gets_what_neither_of_the_others_took() {
 fn c3_an_event_is_handed_out_once_however_often_the_receiver_changes() {
     for (from, to) in ALL_MOVES {
         for last in [Own, On(0), On(1)] {
-            let mut world = World::new();
-            let client = tab_of("i1", 7);
+            let (mut world, client) = one_at(from);
             let page = |n| format!("{{:room, 42}} add {n} for page");
-            world.connect(from, &client, 1);
-            world.realtime.apply(&client, &[key(room(), "page")], &[]).expect("names are short");
             send(&world.realtime, &room(), 1..=5);
             assert_eq!(world.take(from, 1), [page(1)]);
             world.connect(to, &client, 2);

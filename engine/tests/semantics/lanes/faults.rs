@@ -6,7 +6,7 @@ use std::task::{Context, Wake, Waker};
 
 use holocast::{Connection, Identity, Lane, Overflow, Realtime};
 
-use super::{join, lines};
+use super::{join, lines, narrow};
 use crate::support::{assert_balanced, broadcast, connect, engine, room, seen, subscribe, tab};
 
 struct Panicking;
@@ -89,7 +89,7 @@ fn q2_what_a_full_lane_lost_before_a_takeover_is_told_to_the_new_receiver() {
         (Overflow::Reset, &["lagged 2", "{:room, 42} add 2 for page", "{:room, 42} add 3 for page"]),
         (Overflow::Close, &["lagged 2", "{:room, 42} add 2 for page", "{:room, 42} add 3 for page"]),
     ] {
-        let realtime = Realtime::builder().lane_capacity(2).overflow(policy).build().expect("valid settings");
+        let realtime = narrow(policy);
         let mut lane = realtime.lane();
         join(&mut lane, &tab("tab"), 0);
         subscribe(&realtime, &Identity::instance("tab"), &room(), "page");

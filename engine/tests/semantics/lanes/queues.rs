@@ -10,16 +10,22 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use holocast::{Identity, Lane, Overflow, Realtime};
 
-use super::{On, Own, World, crowd, join, lines, send, work_off};
+use super::{On, Own, Place, World, crowd, join, lines, narrow, send, work_off};
 use crate::support::{
     assert_balanced, broadcast, connect, engine, lobby, room, seen, subscribe, tab, tab_of,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// An engine whose lanes hold two broadcasts.
-fn narrow(overflow: Overflow) -> Realtime<u64> {
-    Realtime::builder().lane_capacity(2).overflow(overflow).build().expect("the settings are valid")
+/// Two tabs of user 7 on the first lane, bound to the room, of which the second, 2, was taken over by 3 at another place.
+fn one_taken_over(realtime: Realtime<u64>, to: Place) -> World {
+    let mut world = World::of(realtime);
+    world.connect(On(0), &tab_of("i1", 7), 1);
+    world.connect(On(0), &tab_of("i2", 7), 2);
+    subscribe(&world.realtime, &Identity::user(7), &room(), "page");
+    world.connect(to, &tab_of("i2", 7), 3);
+    world.heard();
+    world
 }
 
 /// Q1
@@ -106,12 +112,7 @@ fn q2_a_full_lane_is_reset_under_the_other_policies_and_ends_nobody() {
 fn q2_connections_taken_over_are_told_what_their_first_lane_lost() {
     for overflow in [Overflow::DropNewest, Overflow::Reset] {
         for to in [Own, On(1)] {
-            let mut world = World::of(narrow(overflow));
-            world.connect(On(0), &tab_of("i1", 7), 1);
-            world.connect(On(0), &tab_of("i2", 7), 2);
-            subscribe(&world.realtime, &Identity::user(7), &room(), "page");
-            world.connect(to, &tab_of("i2", 7), 3);
-            world.heard();
+            let mut world = one_taken_over(narrow(overflow), to);
             send(&world.realtime, &room(), 1..=3);
             let kept: &[u64] = if overflow == Overflow::Reset { &[3] } else { &[1, 2] };
             let lost = 3 - kept.len();
@@ -132,12 +133,7 @@ fn q2_connections_taken_over_are_told_what_their_first_lane_lost() {
 #[test]
 fn q2_a_guest_whose_own_queue_is_full_is_closed_by_default() {
     let realtime = Realtime::builder().queue_capacity(2).build().expect("the settings are valid");
-    let mut world = World::of(realtime);
-    world.connect(On(0), &tab_of("i1", 7), 1);
-    world.connect(On(0), &tab_of("i2", 7), 2);
-    subscribe(&world.realtime, &Identity::user(7), &room(), "page");
-    world.connect(On(1), &tab_of("i2", 7), 3);
-    world.heard();
+    let mut world = one_taken_over(realtime, On(1));
     (1..=3).for_each(|n| assert_eq!(broadcast(&world.realtime, &room(), n), (2, 0), "the lane has room"));
     let page = |n: u64| format!("{{:room, 42}} add {n} for page");
     assert_eq!(work_off(&mut world.lanes[0]), [1, 2, 3].map(|n| format!("1: {}", page(n))));
