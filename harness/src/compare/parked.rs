@@ -103,6 +103,17 @@ pub(super) fn rounds(
     Sample::Total(time.as_nanos() as f64 / (rounds * connections) as f64)
 }
 
+/// What tasks that have ended give back. Ends the runtime, and with it the publisher's task.
+pub(super) fn joined<T>(runtime: Runtime, tasks: Vec<JoinHandle<T>>) -> Vec<T> {
+    runtime.block_on(async {
+        let mut given = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            given.push(task.await.expect("a receiver does not panic"));
+        }
+        given
+    })
+}
+
 pub(super) fn park<P: Peer>(world: World<P>, flavour: Flavour) -> Box<dyn Parked> {
     let World { peer, receivers, guest, room } = world;
     let runtime = flavour.runtime();
@@ -145,14 +156,7 @@ impl<P: Peer> Parked for Tasks<P> {
     fn unpark(self: Box<Self>) -> Box<dyn Contestant> {
         self.broadcast(STOP);
         let Tasks { peer, room, guest, runtime, tasks, .. } = *self;
-        let receivers = runtime.block_on(async {
-            let mut receivers = Vec::with_capacity(tasks.len());
-            for task in tasks {
-                receivers.push(task.await.expect("a receiver does not panic"));
-            }
-            receivers
-        });
-        drop(runtime);
+        let receivers = joined(runtime, tasks);
         let peer = Arc::into_inner(peer).expect("the publisher has gone");
         Box::new(World { peer, receivers, guest, room })
     }

@@ -60,28 +60,40 @@ fn rows(slower: f64) -> Vec<Row> {
     for exponent in 0..=6 {
         for (workload, base, step) in [("subscribe", 6_100.0, 1_600.0), ("unsubscribe", 5_900.0, 1_500.0)] {
             let ns = (base + step * f64::from(exponent)) * slower;
-            rows.push(value(workload, "holocast", 10_u64.pow(exponent), ns, "ns per change"));
+            rows.push(Row::of_value(workload, "holocast", 10_u64.pow(exponent), ns, "ns per change"));
             let mutex = 80.0 + 10.0 * f64::from(exponent);
-            rows.push(value(workload, "dashmap-tokio-mpsc", 10_u64.pow(exponent), mutex, "ns per change"));
+            rows.push(Row::of_value(
+                workload,
+                "dashmap-tokio-mpsc",
+                10_u64.pow(exponent),
+                mutex,
+                "ns per change",
+            ));
         }
     }
     for (subscribers, publish, take) in [(100, 150.0, 2.4), (1_000, 160.0, 1.9), (1_000_000, 210.0, 2.2)] {
-        rows.push(value("lane-publish", "lanes", subscribers, publish, "ns per call and lane"));
-        rows.push(value("lane-take", "lanes", subscribers, take, "ns per delivery"));
+        rows.push(Row::of_value("lane-publish", "lanes", subscribers, publish, "ns per call and lane"));
+        rows.push(Row::of_value("lane-take", "lanes", subscribers, take, "ns per delivery"));
     }
     for (family, peers) in [("churn", [64e3, 310e3]), ("calm", [58e3, 64e3])] {
         for (peer, base) in ["holocast", "rwlock-flume"].into_iter().zip(peers) {
             for (quantile, times) in [("p50", 1.0), ("p99", 1.6), ("p99.9", 3.1), ("max", 19.0)] {
                 let workload = format!("{family}-{quantile}");
-                rows.push(value(&workload, peer, 1_000, base * times, "ns"));
+                rows.push(Row::of_value(&workload, peer, 1_000, base * times, "ns"));
             }
         }
     }
     for (workload, ours, theirs) in
         [("idle-connection", 1_180.0, 640.0), ("binding", 212.0, 88.0), ("queued-event", 17.0, 41.0)]
     {
-        rows.push(value(&format!("memory-{workload}"), "holocast", 100_000, ours, "bytes"));
-        rows.push(value(&format!("memory-{workload}"), "dashmap-tokio-mpsc", 100_000, theirs, "bytes"));
+        rows.push(Row::of_value(&format!("memory-{workload}"), "holocast", 100_000, ours, "bytes"));
+        rows.push(Row::of_value(
+            &format!("memory-{workload}"),
+            "dashmap-tokio-mpsc",
+            100_000,
+            theirs,
+            "bytes",
+        ));
     }
     rows
 }
@@ -118,25 +130,6 @@ fn deliveries(rows: &mut Vec<Row>, workload: &str, subscribers: u64, order: Opti
             ratio_to_floor: Some(total / floor),
             ratio_to_holocast: Some(total / ours),
         });
-    }
-}
-
-fn value(workload: &str, peer: &str, subscribers: u64, value: f64, unit: &str) -> Row {
-    Row {
-        workload: workload.to_owned(),
-        peer: peer.to_owned(),
-        subscribers,
-        order: None,
-        publish_ns: None,
-        take_ns: None,
-        total_ns: None,
-        value: Some(value),
-        unit: Some(unit.to_owned()),
-        min: value * 0.95,
-        max: value * 1.2,
-        repetitions: 5,
-        ratio_to_floor: None,
-        ratio_to_holocast: None,
     }
 }
 

@@ -56,3 +56,26 @@ pub struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio_to_holocast: Option<f64>,
 }
+
+#[cfg(test)]
+impl Row {
+    /// Made up: a value that varies a little, and is held against nobody's.
+    pub(crate) fn of_value(workload: &str, peer: &str, subscribers: u64, value: f64, unit: &str) -> Self {
+        Row {
+            workload: workload.to_owned(),
+            peer: peer.to_owned(),
+            subscribers,
+            order: None,
+            publish_ns: None,
+            take_ns: None,
+            total_ns: None,
+            value: Some(value),
+            unit: Some(unit.to_owned()),
+            min: value * 0.95,
+            max: value * 1.2,
+            repetitions: 5,
+            ratio_to_floor: None,
+            ratio_to_holocast: None,
+        }
+    }
+}

@@ -83,22 +83,8 @@ mod tests {
     use super::*;
 
     fn row(workload: &str, peer: &str, subscribers: u64, value: f64) -> Row {
-        Row {
-            workload: workload.to_owned(),
-            peer: peer.to_owned(),
-            subscribers,
-            order: None,
-            publish_ns: None,
-            take_ns: None,
-            total_ns: None,
-            value: Some(value),
-            unit: None,
-            min: value,
-            max: value,
-            repetitions: 1,
-            ratio_to_floor: None,
-            ratio_to_holocast: Some(value / 4.0),
-        }
+        let ratio_to_holocast = Some(value / 4.0);
+        Row { ratio_to_holocast, ..Row::of_value(workload, peer, subscribers, value, "ns") }
     }
 
     fn judged(target: &Target, rows: &[Row]) -> Vec<(u64, f64, bool)> {

@@ -66,14 +66,7 @@ impl Parked for Tasks {
     fn unpark(self: Box<Self>) -> Box<dyn Contestant> {
         self.broadcast(STOP);
         let Tasks { engine, members, room, runtime, tasks, .. } = *self;
-        let lanes = runtime.block_on(async {
-            let mut lanes = Vec::with_capacity(tasks.len());
-            for task in tasks {
-                lanes.push(task.await.expect("a consumer does not panic"));
-            }
-            lanes
-        });
-        drop(runtime);
+        let lanes = parked::joined(runtime, tasks);
         let engine = Arc::into_inner(engine).expect("the publisher has gone");
         Box::new(Lanes { engine, lanes, members, room })
     }
