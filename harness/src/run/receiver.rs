@@ -39,7 +39,7 @@ impl<'w> Receiver<'w> {
             world,
             index,
             seats: std::iter::repeat_with(Seat::default).take(seats).collect(),
-            seen: Seen::default(),
+            seen: Seen { on_lane: world.station(index).is_some(), ..Seen::default() },
         }
     }
 

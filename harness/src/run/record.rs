@@ -69,6 +69,8 @@ impl Taken {
 /// What one receiver thread saw.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
+    /// It worked off a lane.
+    pub(super) on_lane: bool,
     pub(super) taken: Vec<Taken>,
     /// Lives and how many broadcasts each was told on its own queue to have lost.
     pub(super) lagged: Vec<(u32, u64)>,

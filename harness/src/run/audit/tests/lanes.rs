@@ -261,3 +261,23 @@ fn q2_l5_a_lanes_loss_is_nothing_to_who_got_a_message_of_its_own_after_it() {
     log.record.seen[0].taken[0].at_ns = 0;
     log.assert_clean();
 }
+
+/// Who took over has a queue of its own, which the lane fills: no broadcast sees that it is full.
+#[test]
+fn q2_an_overflow_of_who_took_over_from_a_lane_is_noticed_by_no_broadcast() {
+    let log = |on_lane: bool, taken: &[u32]| {
+        let mut log = Log::with_member();
+        let next = log.enter(Op::Supersede { tab: 0 }, 0, true, &[], &[(ROOM, true)]);
+        (0..3).for_each(|_| _ = log.send());
+        taken.iter().for_each(|message| log.take(next, *message));
+        log.call(Op::Drop { tab: 0 }, Answer::Matched(0));
+        log.record.seen[0].closed.push((next, CloseReason::Overflow));
+        log.record.seen[0].on_lane = on_lane;
+        log.accounts.released = 1;
+        log
+    };
+    log(true, &[0, 1]).assert_clean();
+    // What was queued before is handed out.
+    log(true, &[1]).assert_fault(&["B1: lost", "message 0"]);
+    log(false, &[0, 1]).assert_fault(&["Q2: closed by an overflow, but no broadcast found a full queue"]);
+}
