@@ -208,7 +208,15 @@ impl<P: Send + Sync + 'static> Engine<P> {
     }
 
     /// Does what is left, and goes on with the panic, if there was one.
+    #[inline]
     pub(crate) fn finish(&self, after: After) {
+        if !after.ended.is_empty() || after.panicked.is_some() {
+            self.finish_some(after);
+        }
+    }
+
+    #[cold]
+    fn finish_some(&self, after: After) {
         if let Some(panic) = self.settle(after) {
             resume_unwind(panic);
         }

@@ -1,4 +1,4 @@
-//! Nodes that were taken out of a queue together: turned round, sifted, or opened one by one.
+//! Nodes that were taken out of a queue together: sifted, or opened one by one.
 //!
 //! Called by `word.rs` with what one atomic step, or the lock, has made the taker's own (W1); `lane/` opens what a reset gave it. Nothing here
 //! is shared, so nothing is atomic.
@@ -40,27 +40,6 @@ impl<P> Drop for Chain<P> {
     fn drop(&mut self) {
         self.for_each(drop);
     }
-}
-
-/// Turns nodes round, which a queue links from the newest to older ones; returns the oldest.
-///
-/// # Safety
-/// They are the caller's own (W1).
-#[inline]
-pub(super) unsafe fn turned(newest: *mut Node) -> *mut Node {
-    let mut older = ptr::null_mut();
-    let mut node = newest;
-    while !node.is_null() {
-        // SAFETY: the caller's own.
-        let link = unsafe { &(*node).next };
-        let next = link.with_mut(|next| {
-            // SAFETY: as above.
-            unsafe { ptr::replace(next, older) }
-        });
-        older = node;
-        node = next;
-    }
-    older
 }
 
 /// Control events and messages apart.

@@ -29,7 +29,7 @@
 use std::ptr::{self, NonNull};
 
 use super::block::{Control, Delivery, Node, Opened, is_control};
-use super::chain::{Chain, Sifted, sifted, turned};
+use super::chain::{Chain, Sifted, sifted};
 use super::entry::Entry;
 use super::outcome::{Bound, Glance, Parked, Pushed, Taken};
 use super::packed::{CLOSED, LONE, PARKED, TURN_SHIFT, TURNS, Word};
@@ -403,8 +403,19 @@ impl<P> Queue<P> {
                 Err(now) => word = Word(now),
             }
         }
-        // SAFETY: taken from the word, so the holder's of the lock (W1).
-        unsafe { turned(word.newest()) }
+        let mut older = ptr::null_mut();
+        let mut node = word.newest();
+        while !node.is_null() {
+            // SAFETY: taken from the word, so the holder's of the lock (W1).
+            let link = unsafe { &(*node).next };
+            let next = link.with_mut(|next| {
+                // SAFETY: as above.
+                unsafe { ptr::replace(next, older) }
+            });
+            older = node;
+            node = next;
+        }
+        older
     }
 
     /// Whether the receiver may sleep: the queue is empty and open, and the next push will find PARKED.
