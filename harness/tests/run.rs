@@ -55,20 +55,19 @@ fn every_built_in_workload_passes_its_audit_in_small() {
 
 #[test]
 fn q2_whatever_a_full_queue_does_the_audit_understands_it() {
-    for overflow in ["close", "drop-newest", "reset"] {
-        let text = format!("{SMALL}[queue]\ncapacity = 3\noverflow = \"{overflow}\"\n");
-        let text = text.replace("receivers.threads = 2", "receivers = { threads = 2, stalled_percent = 20 }");
-        for variant in
-            holocast_harness::run::parse("small.toml", "small", &text, Size::Full).expect("a workload")
-        {
+    for (receivers, capacity) in [("stalled_percent = 20", 3), ("lanes = true", 1)] {
+        for overflow in ["close", "drop-newest", "reset"] {
+            let text = format!("{SMALL}[queue]\ncapacity = {capacity}\noverflow = \"{overflow}\"\n")
+                .replace("receivers.threads = 2", &format!("receivers = {{ threads = 2, {receivers} }}"));
+            let variant = &holocast_harness::run::parse("small.toml", "small", &text, Size::Full)
+                .expect("a workload")[0];
+            let mut lost = 0;
             for seed in 1..=3 {
-                let run = measure(&variant, seed).expect("the engine refuses nothing");
-                assert_eq!(run.audit.faults, Vec::<String>::new(), "{overflow}, seed {seed}");
-                assert!(
-                    run.audit.accounts.refused + run.audit.accounts.released > 0,
-                    "{overflow}: nothing overflowed"
-                );
+                let run = measure(variant, seed).expect("the engine refuses nothing");
+                assert_eq!(run.audit.faults, Vec::<String>::new(), "{overflow}, {receivers}, seed {seed}");
+                lost += run.audit.accounts.refused + run.audit.accounts.released;
             }
+            assert!(lost > 0, "{overflow}, {receivers}: nothing overflowed");
         }
     }
 }

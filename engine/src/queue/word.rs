@@ -403,8 +403,7 @@ impl<P> Queue<P> {
                 Err(now) => word = Word(now),
             }
         }
-        let mut older = ptr::null_mut();
-        let mut node = word.newest();
+        let (mut node, mut older) = (word.newest(), ptr::null_mut());
         while !node.is_null() {
             // SAFETY: taken from the word, so the holder's of the lock (W1).
             let link = unsafe { &(*node).next };
@@ -412,8 +411,7 @@ impl<P> Queue<P> {
                 // SAFETY: as above.
                 unsafe { ptr::replace(next, older) }
             });
-            older = node;
-            node = next;
+            (older, node) = (node, next);
         }
         older
     }
