@@ -24,6 +24,15 @@ fn lane_of_i(realtime: &Realtime<u32>) -> (Lane<u32>, super::LaneKey) {
     (lane, key)
 }
 
+/// A lane that serves the tabs `i` and `j`, with a broadcast for both.
+fn lane_with_one_for_two(realtime: &Realtime<u32>) -> Lane<u32> {
+    let (mut lane, _) = lane_of_i(realtime);
+    lane.connect(&tab("j"), TOKEN + 1).unwrap();
+    realtime.put_subscription(&tab("j"), &channel(), "a").unwrap();
+    realtime.broadcast_action(&channel(), "x", 1).unwrap();
+    lane
+}
+
 /// What a lane hands out: params by token, ends as params of 1,000 and more, and losses of so many.
 fn work_off(lane: &mut Lane<u32>) -> Vec<(u64, u32)> {
     let mut got = Vec::new();
@@ -217,10 +226,7 @@ fn c3_a_supersede_of_a_lane_loses_and_doubles_nothing() {
 fn c3_a_batch_passes_over_whom_it_was_forwarded_for() {
     explore("lane: supersede/take for two", 2, || {
         let realtime = engine();
-        let (mut lane, _) = lane_of_i(&realtime);
-        lane.connect(&tab("j"), TOKEN + 1).unwrap();
-        realtime.put_subscription(&tab("j"), &channel(), "a").unwrap();
-        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let lane = lane_with_one_for_two(&realtime);
         let connecting = realtime.clone();
         let (mut connection, _lane, got) =
             work_off_beside(lane, move || connecting.connect(&tab("i")).unwrap().connection);
@@ -358,10 +364,7 @@ fn l5_a_loss_beside_a_supersede_is_told_to_the_new_receiver() {
 fn l5_a_loss_is_told_to_whom_the_broadcast_before_it_reached() {
     explore("lane: supersede/refuse/take", 2, || {
         let realtime = small_lanes();
-        let (mut lane, _) = lane_of_i(&realtime);
-        lane.connect(&tab("j"), TOKEN + 1).unwrap();
-        realtime.put_subscription(&tab("j"), &channel(), "a").unwrap();
-        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let mut lane = lane_with_one_for_two(&realtime);
         let (connecting, publisher) = (realtime.clone(), realtime.clone());
         let connecting = thread::spawn(move || connecting.connect(&tab("i")).unwrap().connection);
         let publishing = thread::spawn(move || publisher.broadcast_action(&channel(), "x", 2).unwrap());
