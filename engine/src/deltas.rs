@@ -222,7 +222,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 } else {
                     found = None;
                 }
-                left = leaving;
+                // Of one that has ended nothing is removed here: its end needs the record.
+                left = leaving.filter(|_| found.is_some());
             }
             if let Some(found) = &found {
                 let gone = draft.refresh(self.registry.seat(found.slot), found.tenant.auth);

@@ -264,6 +264,24 @@ fn i3_a_subscribe_against_a_disconnect_leaves_no_zombie() {
     });
 }
 
+/// C4, I3: a delete that finds the connection ended has removed nothing, so it leaves the record to the end.
+/// Fails if `edit_own` forgets the record of a connection that it no longer found.
+#[test]
+fn i3_a_delete_against_a_disconnect_leaves_no_zombie() {
+    explore("delete/disconnect", 3, || {
+        let realtime = engine();
+        let connection = realtime.connect(&tab("i")).unwrap().connection;
+        realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
+        let _staying = staying(&realtime);
+        let deleting = realtime.clone();
+        race(
+            move || deleting.delete_subscription(&tab("i"), &channel(), "a").unwrap(),
+            move || drop(connection),
+        );
+        assert_eq!(realtime.stats().members, 1);
+    });
+}
+
 /// C5, I4: a subscribe by user beside that user's logout: no binding of the old user is left.
 /// Fails if `visit` does not swap snapshots that need no change.
 #[test]
