@@ -11,11 +11,11 @@ use crate::engine::Engine;
 use crate::event::{CloseReason, Event};
 use crate::queue::{Control, Glance, Parked, Parker, Taken};
 use crate::registry::{Place, SlotId, State, Tenant};
-use crate::sync::{epoch, spin};
+use crate::sync::{MODEL, epoch, spin};
 use crate::text::Text;
 
 /// How often a receiver looks again when another consumer is inside the queue for a few instructions.
-pub(crate) const PATIENCE: usize = if cfg!(holocast_loom) { 1 } else { 64 };
+pub(crate) const PATIENCE: usize = if MODEL { 1 } else { 64 };
 
 /// The only consumer of a connection's events.
 ///

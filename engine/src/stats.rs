@@ -2,7 +2,7 @@
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicU64, Ordering, shard};
+use crate::sync::{AtomicU64, MODEL, Ordering, shard};
 
 /// What the engine holds and has done ([`Realtime::stats`](crate::Realtime::stats)).
 ///
@@ -43,9 +43,9 @@ pub struct Stats {
 }
 
 /// Threads that count without a read-modify-write.
-const OWN_SHARDS: usize = if cfg!(holocast_loom) { 0 } else { 16 };
+const OWN_SHARDS: usize = if MODEL { 0 } else { 16 };
 /// For all other threads.
-const SHARED_SHARDS: usize = if cfg!(holocast_loom) { 1 } else { 16 };
+const SHARED_SHARDS: usize = if MODEL { 1 } else { 16 };
 
 #[derive(Debug)]
 struct Shard {

@@ -1,28 +1,21 @@
-//! Everything that threads share goes through this file: std, papaya, arc-swap and crossbeam in production; loom and small
-//! stand-ins under `cfg(holocast_loom)`. No other file of the engine names an atomic, a lock or one of those crates.
+//! Everything that threads share goes through this file: std, papaya, arc-swap and crossbeam in production; loom or shuttle and small
+//! stand-ins under `cfg(holocast_loom)` and `cfg(holocast_shuttle)`. No other file of the engine names an atomic, a lock or one of
+//! those crates.
 //!
 //! The stand-ins keep the contract that the engine relies on and nothing more: [`Swap`] is one atomic whose old values live
 //! on, [`Map`] and [`Pool`] are behind loom's mutex, [`epoch`] runs a deferred closure once every pin that was active when it
 //! was deferred is gone.
 
-#[cfg(not(holocast_loom))]
+#[cfg(not(any(holocast_loom, holocast_shuttle)))]
 pub(crate) use production::*;
-#[cfg(holocast_loom)]
+#[cfg(any(holocast_loom, holocast_shuttle))]
 pub(crate) use stand_in::*;
 
+/// Under a model checker: nodes, pages and tables are small, so that a short script reaches their edges.
+pub(crate) const MODEL: bool = cfg!(any(holocast_loom, holocast_shuttle));
+
 #[cfg(not(holocast_loom))]
-mod production {
-    use std::hash::Hash;
-    use std::sync::Arc;
-
-    pub(crate) use atomic_waker::AtomicWaker;
-    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-
-    /// One turn of a loop that waits for another thread's few instructions.
-    pub(crate) fn spin() {
-        std::hint::spin_loop();
-    }
-
+mod cell {
     /// Memory without a lock of its own: who may touch it is decided elsewhere.
     #[derive(Debug)]
     pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -39,6 +32,22 @@ mod production {
         pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             f(self.0.get())
         }
+    }
+}
+
+#[cfg(not(any(holocast_loom, holocast_shuttle)))]
+mod production {
+    use std::hash::Hash;
+    use std::sync::Arc;
+
+    pub(crate) use super::cell::UnsafeCell;
+    pub(crate) use atomic_waker::AtomicWaker;
+    pub(crate) use std::sync::OnceLock;
+    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+    /// One turn of a loop that waits for another thread's few instructions.
+    pub(crate) fn spin() {
+        std::hint::spin_loop();
     }
 
     /// A cell that holds an `Arc`: loads take part in no contention, changes are compare-and-swaps. The orderings named below are
@@ -173,20 +182,77 @@ mod production {
     }
 }
 
-#[cfg(holocast_loom)]
+#[cfg(any(holocast_loom, holocast_shuttle))]
 mod stand_in {
     use std::collections::{BTreeMap, VecDeque};
     use std::sync::Arc;
 
-    use loom::sync::Mutex;
-    use loom::sync::atomic::AtomicUsize;
+    #[cfg(holocast_loom)]
+    use loom as model;
+    #[cfg(holocast_shuttle)]
+    use shuttle as model;
 
+    use model::sync::Mutex;
+    use model::sync::atomic::AtomicUsize;
+
+    #[cfg(holocast_shuttle)]
+    pub(crate) use super::cell::UnsafeCell;
+    #[cfg(holocast_loom)]
     pub(crate) use loom::cell::UnsafeCell;
+    #[cfg(holocast_loom)]
     pub(crate) use loom::future::AtomicWaker;
-    pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+    pub(crate) use model::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
     pub(crate) fn spin() {
-        loom::thread::yield_now();
+        model::thread::yield_now();
+    }
+
+    /// Made at most once, in effect: of two that make it at once one is thrown away. Std's blocks the second one, and with it all
+    /// threads of the model.
+    #[derive(Debug)]
+    pub(crate) struct OnceLock<T>(std::sync::OnceLock<T>);
+
+    impl<T> OnceLock<T> {
+        pub(crate) const fn new() -> Self {
+            Self(std::sync::OnceLock::new())
+        }
+
+        pub(crate) fn get(&self) -> Option<&T> {
+            self.0.get()
+        }
+
+        pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+            if self.get().is_none() {
+                drop(self.0.set(make()));
+            }
+            self.get().expect("as above")
+        }
+    }
+
+    /// As the crate's of that name, whose own atomics shuttle would not see.
+    #[cfg(holocast_shuttle)]
+    #[derive(Debug)]
+    pub(crate) struct AtomicWaker(Mutex<Option<std::task::Waker>>);
+
+    #[cfg(holocast_shuttle)]
+    impl AtomicWaker {
+        pub(crate) fn new() -> Self {
+            Self(Mutex::new(None))
+        }
+
+        pub(crate) fn register(&self, waker: &std::task::Waker) {
+            *self.0.lock().unwrap() = Some(waker.clone());
+        }
+
+        pub(crate) fn take(&self) -> Option<std::task::Waker> {
+            self.0.lock().unwrap().take()
+        }
+
+        pub(crate) fn wake(&self) {
+            if let Some(waker) = self.take() {
+                waker.wake();
+            }
+        }
     }
 
     /// The index of the current value is a loom atomic; every value ever held lives on in a list that loom does not see, as
@@ -313,7 +379,7 @@ mod stand_in {
     }
 
     pub(crate) mod epoch {
-        use loom::sync::Mutex;
+        use super::model::{self, sync::Mutex};
         use std::collections::BTreeSet;
 
         type Deferred = (BTreeSet<u64>, Box<dyn FnOnce() + Send>);
@@ -325,7 +391,7 @@ mod stand_in {
             deferred: Vec<Deferred>,
         }
 
-        loom::lazy_static! {
+        model::lazy_static! {
             static ref PINS: Mutex<Pins> = Mutex::new(Pins::default());
         }
 

@@ -143,7 +143,7 @@ impl MemberLeaf {
 
 impl Leaf for MemberLeaf {
     type Key = u32;
-    const CAPACITY: usize = if cfg!(holocast_loom) { 2 } else { 64 };
+    const CAPACITY: usize = if crate::sync::MODEL { 2 } else { 64 };
 
     fn len(&self) -> usize {
         self.members.len()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 
 /// Children of a branch. An edit copies a branch's children, which costs a reference count each, on every level: few are cheap.
-const FANOUT: usize = if cfg!(holocast_loom) { 2 } else { 8 };
+const FANOUT: usize = if crate::sync::MODEL { 2 } else { 8 };
 
 /// A packed run of entries with growing keys.
 pub(crate) trait Leaf: Sized {
@@ -332,7 +332,7 @@ pub(crate) struct Sorted<E>(SmallVec<[E; 1]>);
 
 impl<E: Entry> Leaf for Sorted<E> {
     type Key = E::Key;
-    const CAPACITY: usize = if cfg!(holocast_loom) { 2 } else { 32 };
+    const CAPACITY: usize = if crate::sync::MODEL { 2 } else { 32 };
 
     fn len(&self) -> usize {
         self.0.len()

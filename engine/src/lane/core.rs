@@ -34,13 +34,13 @@ use crate::queue::{
 };
 use crate::registry::{Shut, SlotId, Slots, Tenant};
 use crate::stats::Stats;
-use crate::sync::{AtomicU32, AtomicU64, Map, Ordering, epoch, spin};
+use crate::sync::{AtomicU32, AtomicU64, MODEL, Map, Ordering, epoch, spin};
 
 /// The lease of every lane's queue: it has one consumer, ever.
 pub(super) const LEASE: u32 = 1;
 
 /// Lanes that have counters of their own; more of them share.
-const SHARDS: usize = if cfg!(holocast_loom) { 1 } else { 16 };
+const SHARDS: usize = if MODEL { 1 } else { 16 };
 
 /// Deliveries, counted: not with the lane, as they stay when it is gone.
 #[derive(Debug, Default)]

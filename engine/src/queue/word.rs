@@ -34,7 +34,7 @@ use super::entry::Entry;
 use super::outcome::{Bound, Glance, Parked, Pushed, Taken};
 use super::packed::{CLOSED, LONE, PARKED, TURN_SHIFT, TURNS, Word};
 use super::prefetch::prefetch;
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, MODEL, Ordering};
 
 /// What a consumer found under the lock; small, so that it goes from hand to hand in registers.
 enum Popped {
@@ -69,7 +69,7 @@ pub(crate) struct Queue<P> {
     of: std::marker::PhantomData<fn() -> P>,
 }
 
-const _: () = assert!(cfg!(holocast_loom) || size_of::<Queue<()>>() == 64, "an idle queue is one cache line");
+const _: () = assert!(MODEL || size_of::<Queue<()>>() == 64, "an idle queue is one cache line");
 
 /// What is counted besides the deliveries taken, too seldom for the queue's own cache line.
 #[derive(Debug)]

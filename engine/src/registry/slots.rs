@@ -6,20 +6,20 @@
 //!   channel's current snapshot has lost it, and after every receiving half that ever had a lease of the tenancy is gone.
 
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::gate::{Gates, LAST_COUNT};
 use super::joined::{Joined, Ticket};
 use super::tenant::Tenant;
 use crate::index::{LaneId, OWN_QUEUE, Seat};
 use crate::queue::{Queue, Tally};
-use crate::sync::{AtomicU32, AtomicU64, Loaded, Ordering, Pool, Swap, epoch};
+use crate::sync::{AtomicU32, AtomicU64, Loaded, MODEL, OnceLock, Ordering, Pool, Swap, epoch};
 
 /// Names a slot.
 pub(crate) type SlotId = u32;
 
-pub(crate) const PAGE: usize = if cfg!(holocast_loom) { 2 } else { 512 };
-const PAGES: usize = if cfg!(holocast_loom) { 4 } else { 16_384 };
+pub(crate) const PAGE: usize = if MODEL { 2 } else { 512 };
+const PAGES: usize = if MODEL { 32 } else { 16_384 };
 
 /// How many connections can be live at once.
 pub(crate) const MAX_SLOTS: usize = PAGE * PAGES;
