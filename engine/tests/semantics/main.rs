@@ -5,6 +5,7 @@ mod connections;
 mod lanes;
 mod queues;
 mod receipts;
+mod security;
 mod subscriptions;
 mod support;
 mod values;
