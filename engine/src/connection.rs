@@ -318,6 +318,8 @@ pub(crate) fn come_back(context: &Context<'_>) -> bool {
 
 impl<P: Send + Sync + 'static> Drop for Connection<P> {
     fn drop(&mut self) {
+        // Nobody is left whom a wake would be for.
+        self.parker.forget();
         self.engine.let_go(self.place.id(), self.generation);
     }
 }

@@ -34,6 +34,7 @@ use super::entry::Entry;
 use super::outcome::{Bound, Glance, Parked, Pushed, Taken};
 use super::packed::{CLOSED, LONE, PARKED, TURN_SHIFT, TURNS, Word};
 use super::prefetch::prefetch;
+use crate::caught::Caught;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// What a consumer found under the lock; small, so that it goes from hand to hand in registers.
@@ -358,11 +359,7 @@ impl<P> Queue<P> {
         if delivery.weight() > 0 {
             self.bytes.fetch_sub(delivery.weight(), Ordering::Relaxed);
         }
-        let judged = delivery.judged(self.auth());
-        if judged.is_none() {
-            tally.withheld.fetch_add(1, Ordering::Relaxed);
-        }
-        judged
+        if delivery.is_of(self.auth()) { Some(delivery) } else { judged_stale(delivery, tally) }
     }
 
     /// Takes the oldest node out of the batch, filling it from the word if need be. Under the lock.
@@ -457,7 +454,7 @@ impl<P> Queue<P> {
     }
 
     /// Releases all that is queued. Returns false if another consumer is at work: it, or the next call, finds the rest.
-    pub(crate) fn release(&self, tally: &Tally) -> bool {
+    pub(crate) fn release(&self, tally: &Tally, caught: &mut Caught) -> bool {
         if !self.lock() {
             return false;
         }
@@ -467,17 +464,17 @@ impl<P> Queue<P> {
         self.unlock();
         for node in [batch, newer] {
             // SAFETY: out of the batch and the word, under the lock: ours (W1).
-            self.release_chain(unsafe { Chain::new(node) }, tally);
+            self.release_chain(unsafe { Chain::new(node) }, tally, caught);
         }
         true
     }
 
     /// Overflow policy `Reset`: releases the queued messages, keeps the control events, and leaves a note of how many went.
     /// Returns false if another consumer is at work, which makes room itself.
-    pub(crate) fn reset(&self, tally: &Tally) -> bool {
+    pub(crate) fn reset(&self, tally: &Tally, caught: &mut Caught) -> bool {
         match self.reset_to() {
             Some(dropped) => {
-                self.release_chain(dropped, tally);
+                self.release_chain(dropped, tally, caught);
                 true
             }
             None => false,
@@ -518,9 +515,9 @@ impl<P> Queue<P> {
         self.lagged.fetch_add(0, Ordering::AcqRel)
     }
 
-    fn release_chain(&self, chain: Chain<P>, tally: &Tally) {
+    fn release_chain(&self, chain: Chain<P>, tally: &Tally, caught: &mut Caught) {
         for opened in chain {
-            let released = match opened {
+            let released = match &opened {
                 Opened::Delivery(delivery) => {
                     if delivery.weight() > 0 {
                         self.bytes.fetch_sub(delivery.weight(), Ordering::Relaxed);
@@ -531,6 +528,8 @@ impl<P> Queue<P> {
                 Opened::Control(_) => continue,
             };
             tally.released.fetch_add(released, Ordering::Relaxed);
+            // Counted before: dropping params may run the caller's own code, and that may panic.
+            caught.attempt(|| drop(opened));
         }
     }
 
@@ -587,9 +586,22 @@ impl<P> Drop for Queue<P> {
         if !Word(self.word.load(Ordering::Relaxed)).newest().is_null()
             || !self.batch.load(Ordering::Relaxed).is_null()
         {
-            self.release(&Tally::new());
+            let mut caught = Caught::default();
+            self.release(&Tally::new(), &mut caught);
+            caught.go_on();
         }
     }
+}
+
+/// A message for a connection whose user has changed since: withheld, unless somebody is left for whom nobody authorized it (rule C5).
+#[cold]
+fn judged_stale<P>(mut delivery: Delivery<P>, tally: &Tally) -> Option<Delivery<P>> {
+    if delivery.make_stale() {
+        return Some(delivery);
+    }
+    // Before it is dropped, which may run the caller's own code.
+    tally.withheld.fetch_add(1, Ordering::Relaxed);
+    None
 }
 
 /// Counts one more where only one writer is at a time (W2, W4).

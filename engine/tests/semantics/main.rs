@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod connections;
+mod faults;
 mod lanes;
 mod queues;
 mod receipts;

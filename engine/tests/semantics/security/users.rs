@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use holocast::{
     Client, CloseReason, Connection, Event, Identity, Lane, LaneEvent, Overflow, Realtime, TryRecvError,
@@ -14,6 +15,9 @@ use crate::support::assert_balanced;
 
 const USERS: i64 = 3;
 const TABS: usize = 6;
+/// Events that a host takes from each place in a round: more than it is sent, as grants are never dropped for lack of room.
+const TAKES: usize = 32;
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What one thread does with tabs of its own. Only it changes their users, so it knows at every moment whose events may come.
 struct Host<'a> {
@@ -102,7 +106,7 @@ impl Host<'_> {
         let mut ended = Vec::new();
         let tokens: Vec<u64> = self.owns.keys().copied().collect();
         for token in tokens {
-            for _ in 0..4 {
+            for _ in 0..TAKES {
                 let event = self.owns.get_mut(&token).map(Connection::try_recv);
                 match event {
                     Some(Ok(Event::Closed(CloseReason::Superseded))) | Some(Err(TryRecvError::Closed)) => {
@@ -141,7 +145,11 @@ fn c5_no_users_event_is_ever_handed_out_to_another_user() {
                         }
                         let user = round % USERS;
                         let room = channel!("user", user);
-                        realtime.subscribe(&Identity::user(user), &room, "page").expect("names are short");
+                        if round % 4 == 0 {
+                            realtime
+                                .subscribe(&Identity::user(user), &room, "page")
+                                .expect("names are short");
+                        }
                         for _ in 0..3 {
                             realtime.broadcast_action(&room, "secret", user).expect("names are short");
                         }
@@ -162,7 +170,17 @@ fn c5_no_users_event_is_ever_handed_out_to_another_user() {
                     let mut host =
                         Host { realtime, lane, owns, tabs: vec![(0, None); TABS], tokens, name, heard };
                     (0..TABS).for_each(|tab| host.connect(tab, None, tab % 2 == 0, tab as u64));
-                    for round in 0..ROUNDS {
+                    let start = Instant::now();
+                    // Until enough has been heard, however the threads take turns.
+                    for round in 0.. {
+                        if round > ROUNDS && heard.load(Ordering::Relaxed) > ROUNDS / 4 {
+                            break;
+                        }
+                        assert!(
+                            start.elapsed() < PATIENCE,
+                            "{round} rounds, {heard:?} heard: {:?}",
+                            realtime.stats()
+                        );
                         // A fixed walk that meets every tab in every way.
                         let (tab, step) = (round * 7 % TABS, round * 31 % 97);
                         let user = if step % 5 == 0 { None } else { Some(step as i64 % USERS) };
@@ -170,7 +188,7 @@ fn c5_no_users_event_is_ever_handed_out_to_another_user() {
                             0 => host.connect(tab, user, step % 3 == 0, (TABS + round) as u64),
                             _ => host.identify(tab, user),
                         }
-                        (0..3).for_each(|_| host.take_of_lane(round));
+                        (0..TAKES).for_each(|_| host.take_of_lane(round));
                         host.take_of_owns();
                     }
                 })
@@ -182,9 +200,8 @@ fn c5_no_users_event_is_ever_handed_out_to_another_user() {
             end.expect("no panic");
         });
     });
-    assert!(heard.into_inner() > ROUNDS / 10, "the race was run");
     let stats = realtime.stats();
-    assert!(stats.withheld > 0, "and there was something to withhold: {stats:?}");
+    assert!(stats.withheld > 0, "there was something to withhold: {stats:?}");
     assert_eq!((stats.connections, stats.queued), (0, 0));
     assert_balanced(&realtime);
 }
