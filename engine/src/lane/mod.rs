@@ -95,7 +95,8 @@ pub struct LaneConnected {
 ///
 /// # Panics
 /// If the waker of a receiver panics to which a broadcast is forwarded: `try_recv` and the waiting forms go on with its panic when the others
-/// have got theirs, and the next call hands out what this one took. So does the drop of the lane, when all is done.
+/// have got theirs, and the next call hands out what this one took. So does the drop of the lane, when all is done. More in
+/// [`Realtime`](crate::Realtime#panics-of-your-code).
 ///
 /// # Progress
 /// As for a connection: a take never waits for publishers and never blocks, and is not lock-free.
@@ -423,9 +424,9 @@ impl<P: Send + Sync + 'static> Lane<P> {
 
 impl<P: Send + Sync + 'static> Drop for Lane<P> {
     fn drop(&mut self) {
-        // Nobody is left whom a wake would be for.
-        self.core.parker.forget();
         let mut caught = Caught::default();
+        // Nobody is left whom a wake would be for.
+        caught.attempt(|| self.core.parker.forget());
         for (key, generation) in std::mem::take(&mut self.direct) {
             caught.attempt(|| _ = self.end_direct(key, generation));
         }
