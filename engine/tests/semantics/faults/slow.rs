@@ -9,7 +9,7 @@ use crate::support::{assert_balanced, room, tab_of};
 
 const CAPACITY: usize = 8;
 const MAX_WEIGHT: u64 = 20;
-const BROADCASTS: u64 = 2_000;
+const BROADCASTS: u64 = 600;
 
 /// Params that weigh something, and the weight and number of those that live.
 struct Load {
