@@ -132,7 +132,8 @@ impl<P: Send + Sync + 'static> Builder<P> {
         self
     }
 
-    /// The time in milliseconds since the Unix epoch, for stamps and expiry; by default the system's. It may stand still or go back.
+    /// The time in milliseconds since the Unix epoch, for stamps and expiry; by default the system's. It may stand still or go back. For a
+    /// panic in it see [`Realtime`](Realtime#panics-of-your-code).
     #[must_use]
     pub fn clock(mut self, now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         self.clock = Clock(Arc::new(now_ms));

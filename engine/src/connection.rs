@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use crate::caught::Caught;
 use crate::engine::Engine;
 use crate::event::{CloseReason, Event};
 use crate::queue::{Control, Glance, Parked, Parker, Taken};
@@ -318,7 +319,11 @@ pub(crate) fn come_back(context: &Context<'_>) -> bool {
 
 impl<P: Send + Sync + 'static> Drop for Connection<P> {
     fn drop(&mut self) {
-        self.engine.let_go(self.place.id(), self.generation);
+        let mut caught = Caught::default();
+        // Nobody is left whom a wake would be for.
+        caught.attempt(|| self.parker.forget());
+        caught.attempt(|| self.engine.let_go(self.place.id(), self.generation));
+        caught.go_on();
     }
 }
 

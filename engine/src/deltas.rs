@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::caught::Caught;
 use crate::channel::Channel;
 use crate::engine::{Engine, Leaving, Recorded};
 use crate::error::Error;
@@ -82,16 +83,24 @@ impl<P: Send + Sync + 'static> Engine<P> {
             of_channel.drops.insert(cid);
         }
         let _pin = epoch::pin();
-        let mut applied = Applied::default();
+        let (mut applied, mut caught) = (Applied::default(), Caught::default());
         for (channel, changes) in changes {
-            self.apply_to(client, channel, &changes, &mut applied);
+            self.apply_to(client, channel, &changes, &mut applied, &mut caught);
         }
+        caught.go_on();
         Ok(applied)
     }
 
-    fn apply_to(&self, client: &Client, channel: &Channel, changes: &Changes<'_>, applied: &mut Applied) {
+    fn apply_to(
+        &self,
+        client: &Client,
+        channel: &Channel,
+        changes: &Changes<'_>,
+        applied: &mut Applied,
+        caught: &mut Caught,
+    ) {
         let instance = Identity::Instance(client.instance().clone());
-        self.edit_own(client, channel, |found, draft| {
+        self.edit_own(client, channel, caught, |found, draft| {
             let mut outcome = Applied::default();
             let Some(Match { slot, tenant }) = found else {
                 changes.drops.iter().for_each(|cid| draft.revoke(&instance, Some(cid)));
@@ -142,7 +151,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let claimed =
             claimed.iter().filter(|receipt| receipt.instance() == client.instance()).collect::<Vec<_>>();
         let _pin = epoch::pin();
-        let mut transition = Transition::default();
+        let (mut transition, mut caught) = (Transition::default(), Caught::default());
         if let Some(found) = self.registry.live(client.instance()) {
             for cell in self.registry.slot(found.slot).joined.visit() {
                 if !wanted.contains_key(&cell.channel) {
@@ -151,7 +160,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             }
         }
         for (channel, cids) in &wanted {
-            let receipts = self.edit_own(client, channel, |found, draft| {
+            let receipts = self.edit_own(client, channel, &mut caught, |found, draft| {
                 let now = found.as_ref().map_or(client, |found| &found.tenant.client);
                 let by_user = now.user().is_some();
                 if let Some(Match { slot, tenant }) = found {
@@ -180,6 +189,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         transition.gone = keys.filter(|key| !is_wanted(key)).collect();
         transition.gone.sort();
         transition.gone.dedup();
+        caught.go_on();
         Ok(transition)
     }
 
@@ -202,6 +212,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         &self,
         client: &Client,
         channel: &Channel,
+        caught: &mut Caught,
         mut f: impl FnMut(&Option<Match>, &mut Draft) -> Option<R>,
     ) -> Option<R> {
         let mut recorded = Recorded::default();
@@ -243,7 +254,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             leaving.forget(self, &cell);
         }
         if let Some((slot, cids)) = stale {
-            self.tell_dropped(slot, channel, cids);
+            self.tell_dropped(slot, channel, cids, caught);
         }
         Some(result)
     }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::caught::Caught;
 use crate::channel::Channel;
 use crate::config::{Limits, Overflow};
 use crate::error::Error;
@@ -69,20 +70,20 @@ impl<P: Send + Sync + 'static> Engine<P> {
     }
 
     /// Queues a control event and wakes its receiver. The caller has pinned the epoch.
-    pub(crate) fn tell(&self, slot: SlotId, event: Control) {
+    pub(crate) fn tell(&self, slot: SlotId, event: Control, caught: &mut Caught) {
         let home = self.registry.slot(slot).home();
         if home == OWN_QUEUE {
-            self.tell_own_queue(slot, event);
+            self.tell_own_queue(slot, event, caught);
         } else {
             // On the way of its broadcasts, to stay in their order.
             let born = self.registry.slot(slot).peek_tenant().born;
-            self.lanes.read(home, |lane| self.post(lane, Entry::Control { slot, born, event }));
+            self.lanes.read(home, |lane| self.post(lane, Entry::Control { slot, born, event }, caught));
         }
     }
 
-    pub(crate) fn tell_own_queue(&self, slot: SlotId, event: Control) {
+    pub(crate) fn tell_own_queue(&self, slot: SlotId, event: Control, caught: &mut Caught) {
         if self.registry.slots.queue(slot).push_control(event) == Pushed::SentToSleeper {
-            self.wake(slot);
+            caught.attempt(|| self.wake(slot));
         }
     }
 
@@ -95,16 +96,16 @@ impl<P: Send + Sync + 'static> Engine<P> {
         Bound { messages: self.capacity, bytes, weight }
     }
 
-    /// Wakes the receiver that holds the lease now.
+    /// Wakes the receiver that holds the lease now. A waker is the host's own code: call it where a panic is caught.
     pub(crate) fn wake(&self, slot: SlotId) {
         self.registry.slot(slot).peek_tenant().parker.wake();
     }
 
     /// Tells a slot that bindings on one channel are gone.
-    pub(crate) fn tell_dropped(&self, slot: SlotId, channel: &Channel, cids: Vec<Cid>) {
+    pub(crate) fn tell_dropped(&self, slot: SlotId, channel: &Channel, cids: Vec<Cid>, caught: &mut Caught) {
         if !cids.is_empty() {
             let keys = cids.into_iter().map(|cid| (channel.clone(), cid)).collect();
-            self.tell(slot, Control::Unsubscribed(keys));
+            self.tell(slot, Control::Unsubscribed(keys), caught);
         }
     }
 }

@@ -4,12 +4,11 @@
 //! when another push, take, park or close of the same queue succeeded. Under `Overflow::Close` the publisher also ends the
 //! connections whose queue was full, after the walk: a lock-free edit of each of their channels.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::caught::Caught;
 use crate::channel::Channel;
 use crate::config::Overflow;
 use crate::engine::Engine;
@@ -57,18 +56,29 @@ impl Skip {
 pub(crate) struct After {
     /// Connections that an overflow ends.
     ended: SmallVec<[SlotId; 4]>,
-    panicked: Panicked,
+    pub(crate) caught: Caught,
 }
 
-/// The first panic of the host's own code, a waker as a rule, to go on with when all else is done.
-pub(crate) type Panicked = Option<Box<dyn Any + Send>>;
-
 impl After {
-    /// Does what may panic; if it does, everything else comes first.
+    /// See [`Caught::attempt`].
     pub(crate) fn attempt(&mut self, work: impl FnOnce()) {
-        let done = catch_unwind(AssertUnwindSafe(work));
-        self.panicked = self.panicked.take().or(done.err());
+        self.caught.attempt(work);
     }
+
+    #[inline]
+    fn is_something(&self) -> bool {
+        !self.ended.is_empty() || self.caught.is_some()
+    }
+}
+
+/// A broadcast in slices, of which the lanes have theirs.
+pub(crate) struct Begun {
+    /// Members with queues of their own.
+    pub(crate) members: Members,
+    /// Slots to leave out, growing.
+    pub(crate) excluded: SmallVec<[SlotId; 4]>,
+    pub(crate) reach: Reach,
+    pub(crate) caught: Caught,
 }
 
 impl<P: Send + Sync + 'static> Engine<P> {
@@ -81,8 +91,13 @@ impl<P: Send + Sync + 'static> Engine<P> {
     ) -> Reach {
         // Pinned before the snapshot is loaded (I7).
         let _pin = epoch::pin();
-        match self.index.read(channel, |cell| self.fan_out(cell, excluded, message)) {
+        let mut message = Some(message);
+        let reach = self
+            .index
+            .read(channel, |cell| message.take().map(|message| self.fan_out(cell, excluded, message)));
+        match reach.flatten() {
             Some(reach) => reach,
+            // Counted before the message is dropped.
             None => self.count(Reach::default()),
         }
     }
@@ -126,7 +141,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 place = at + 1;
                 let member = &members[at];
                 if refused == Pushed::Full {
-                    let sent = self.overflow(&mut publication, member.slot, at as u32, member.auth, &bound);
+                    let sent = self.overflow(&mut publication, at, member, &bound, &mut after.caught);
                     reach.refused += usize::from(!sent);
                     if !sent && self.overflow == Overflow::Close {
                         after.ended.push(member.slot);
@@ -140,10 +155,19 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 // A waker is the host's own code. If one panics the others must be woken all the same: their queues say that it was done.
                 after.attempt(|| self.wake(sleeper(&place)));
             }
-            reach.reached += members.len() - publication.unsent();
+            let unsent = publication.unsent();
+            reach.reached += members.len() - unsent;
+            if unsent > 0 {
+                // Who gives back the last nodes drops the params.
+                after.attempt(|| drop(publication));
+            }
         }
         let reach = self.count(reach);
-        self.finish(after);
+        if after.is_something() {
+            // So that its panic, if it is the last one here, does not come on top of another.
+            after.attempt(|| drop(message));
+            self.finish_some(after);
+        }
         reach
     }
 
@@ -156,14 +180,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
         Skip::new(excluded.iter().flat_map(|identity| self.registry.excluded(identity)))
     }
 
-    /// Begins a broadcast that goes on in slices: the lanes get theirs at once. Returns what is left: the members with queues of their own,
-    /// and the slots to leave out, growing.
-    pub(crate) fn begin(
-        &self,
-        channel: &Channel,
-        excluded: &[Identity],
-        message: &Arc<Message<P>>,
-    ) -> (Members, SmallVec<[SlotId; 4]>, Reach) {
+    /// Begins a broadcast that goes on in slices: the lanes get theirs at once.
+    pub(crate) fn begin(&self, channel: &Channel, excluded: &[Identity], message: &Arc<Message<P>>) -> Begun {
         // As in broadcast().
         let _pin = epoch::pin();
         let (mut reach, mut after) = (Reach::default(), After::default());
@@ -174,9 +192,8 @@ impl<P: Send + Sync + 'static> Engine<P> {
             (snapshot.members.clone(), skip.slots)
         });
         self.count(reach);
-        self.finish(after);
-        let (members, skipped) = begun.unwrap_or_default();
-        (members, skipped, reach)
+        let (members, excluded) = begun.unwrap_or_default();
+        Begun { members, excluded, reach, caught: self.settle(after) }
     }
 
     /// Pushes the node of one member, wakes its receiver, and acts by the policy if the queue is full: what became of it.
@@ -195,7 +212,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 after.attempt(|| self.wake(slot));
             }
             Pushed::Full => {
-                if self.overflow(publication, slot, place as u32, auth, bound) {
+                if self.overflow(publication, place, member, bound, &mut after.caught) {
                     return Pushed::Sent;
                 }
                 if self.overflow == Overflow::Close {
@@ -210,24 +227,22 @@ impl<P: Send + Sync + 'static> Engine<P> {
     /// Does what is left, and goes on with the panic, if there was one.
     #[inline]
     pub(crate) fn finish(&self, after: After) {
-        if !after.ended.is_empty() || after.panicked.is_some() {
+        if after.is_something() {
             self.finish_some(after);
         }
     }
 
     #[cold]
     fn finish_some(&self, after: After) {
-        if let Some(panic) = self.settle(after) {
-            resume_unwind(panic);
-        }
+        self.settle(after).go_on();
     }
 
     /// The same, with the panic given to the caller.
-    pub(crate) fn settle(&self, mut after: After) -> Panicked {
+    pub(crate) fn settle(&self, mut after: After) -> Caught {
         for slot in std::mem::take(&mut after.ended) {
             after.attempt(|| _ = self.end(slot, None, CloseReason::Overflow));
         }
-        after.panicked
+        after.caught
     }
 
     /// A queue was full: acts by the policy and says whether the message got in after all.
@@ -235,21 +250,22 @@ impl<P: Send + Sync + 'static> Engine<P> {
     fn overflow(
         &self,
         publication: &mut Publication<P>,
-        slot: SlotId,
-        place: u32,
-        auth: u32,
+        place: usize,
+        member: &Member,
         bound: &Bound,
+        caught: &mut Caught,
     ) -> bool {
+        let Member { slot, auth, .. } = *member;
         let queue = self.registry.slots.queue(slot);
         match self.overflow {
             Overflow::Close => queue.close(),
             Overflow::DropNewest => queue.note_lost(1),
             Overflow::Reset => {
                 // Heavier than the whole bound: nothing would be gained by a reset.
-                if bound.weight <= bound.bytes && queue.reset(&self.registry.slot(slot).tally) {
-                    let pushed = publication.push(queue, place, auth, bound);
+                if bound.weight <= bound.bytes && queue.reset(&self.registry.slot(slot).tally, caught) {
+                    let pushed = publication.push(queue, place as u32, auth, bound);
                     // In any case: a reset may have moved control events behind the back of a receiver about to sleep.
-                    self.wake(slot);
+                    caught.attempt(|| self.wake(slot));
                     match pushed {
                         Pushed::Sent | Pushed::SentToSleeper => return true,
                         Pushed::Closed => return false,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::caught::Caught;
 use crate::channel::Channel;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -140,6 +141,7 @@ impl<'a, P: Send + Sync + 'static> Handler<'a, P> {
             echoes: Vec::new(),
             reach: Reach::default(),
         };
+        let mut caught = Caught::default();
         for (mut excluded, message) in self.broadcasts {
             if !excluded.iter().any(|identity| originator.matches(identity)) {
                 let cids = self.engine.cids_of(self.client.instance(), &message.channel);
@@ -148,10 +150,13 @@ impl<'a, P: Send + Sync + 'static> Handler<'a, P> {
                     .extend(cids.into_iter().map(|cid| Echo { message: Arc::clone(&message), cid }));
             }
             excluded.push(Identity::Instance(self.client.instance().clone()));
-            let reach = self.engine.broadcast(&message.channel.clone(), &excluded, message);
-            committed.reach.reached += reach.reached;
-            committed.reach.refused += reach.refused;
+            caught.attempt(|| {
+                let reach = self.engine.broadcast(&message.channel.clone(), &excluded, message);
+                committed.reach.reached += reach.reached;
+                committed.reach.refused += reach.refused;
+            });
         }
+        caught.go_on();
         Ok(committed)
     }
 }

@@ -3,6 +3,7 @@
 #![forbid(clippy::todo, clippy::unimplemented)]
 
 mod builder;
+mod caught;
 mod channel;
 mod channel_text;
 mod config;

@@ -4,13 +4,14 @@
 //! identities, swap the tenant, tell the queue, unclaim the old ones, then visit the channels.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+use crate::caught::Caught;
 use crate::connection::Connection;
 use crate::engine::{Engine, Leaving, Recorded};
 use crate::error::Error;
 use crate::event::{CloseReason, Key};
-use crate::fanout::After;
 use crate::identity::{Client, Identity};
 use crate::index::{Cell, OWN_QUEUE, Snapshot, always};
 use crate::lane::LaneCore;
@@ -46,6 +47,8 @@ pub(crate) struct Attached {
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) receipts: Vec<Receipt>,
     pub(crate) superseded: bool,
+    /// Of a waker: goes on when the receiving half is made, which ends the connection with it.
+    pub(crate) caught: Caught,
 }
 
 impl<P: Send + Sync + 'static> Engine<P> {
@@ -54,8 +57,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
         client: &Client,
         receipts: &[Receipt],
     ) -> Result<Connected<P>, Error> {
-        let Attached { slot, tenant, receipts, superseded } = self.attach(client, receipts, None)?;
+        let Attached { slot, tenant, receipts, superseded, caught } = self.attach(client, receipts, None)?;
         let connection = Connection::new(Arc::clone(self), slot, &tenant, !superseded);
+        caught.go_on();
         Ok(Connected { connection, receipts, superseded })
     }
 
@@ -82,9 +86,15 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 }
                 None => {
                     let Some((slot, tenant)) = self.move_in(client, lane)? else { continue };
-                    let mut fresh = self.restore(slot, &tenant, receipts);
+                    let restore = || self.restore(slot, &tenant, receipts);
+                    let mut fresh = catch_unwind(AssertUnwindSafe(restore)).unwrap_or_else(|panic| {
+                        // Of the clock: there is no receiving half that could end the tenancy.
+                        self.move_out(slot, &tenant, lane.is_some());
+                        resume_unwind(panic)
+                    });
                     fresh.sort_by(|a, b| (a.channel(), a.cid()).cmp(&(b.channel(), b.cid())));
-                    return Ok(Attached { slot, tenant, receipts: fresh, superseded: false });
+                    let caught = Caught::default();
+                    return Ok(Attached { slot, tenant, receipts: fresh, superseded: false, caught });
                 }
             }
         }
@@ -124,12 +134,17 @@ impl<P: Send + Sync + 'static> Engine<P> {
         if self.registry.enter(client.instance(), slot) {
             return Ok(Some((slot, tenant)));
         }
-        match lane {
-            // Nobody was told of it, so nobody is told of its end.
-            Some(_) => drop(self.end_muted(slot, tenant.generation)),
-            None => self.let_go(slot, tenant.generation),
-        }
+        self.move_out(slot, &tenant, lane.is_some());
         Ok(None)
+    }
+
+    /// Ends a tenancy that has no receiving half yet. Nobody was told of it, so nobody is told of its end.
+    fn move_out(&self, slot: SlotId, tenant: &Tenant, on_lane: bool) {
+        if on_lane {
+            self.end_muted(slot, tenant.generation);
+        } else {
+            self.let_go(slot, tenant.generation);
+        }
     }
 
     /// Takes over a live connection's slot (rule C3); `None` if its tenancy changed meanwhile.
@@ -148,14 +163,15 @@ impl<P: Send + Sync + 'static> Engine<P> {
             self.let_go_of_slot(slot);
             return None;
         };
+        let mut caught = Caught::default();
         // In any case: the old receiver may be about to sleep under its own parker.
-        old.parker.wake();
-        self.depart(slot);
+        caught.attempt(|| old.parker.wake());
+        self.depart(slot, &mut caught);
         let (receipts, dropped) = self.renew(slot);
         if !dropped.is_empty() {
-            self.tell(slot, Control::Unsubscribed(dropped));
+            self.tell(slot, Control::Unsubscribed(dropped), &mut caught);
         }
-        Some(Attached { slot, tenant, receipts, superseded: true })
+        Some(Attached { slot, tenant, receipts, superseded: true, caught })
     }
 
     /// Swaps a live tenant's state, with the identity index and the queue kept in step (I2, I4, I6).
@@ -211,12 +227,13 @@ impl<P: Send + Sync + 'static> Engine<P> {
             names.extend(receipt.user().cloned().map(Identity::User));
             names.into_iter()
         };
+        let now_ms = self.index.clock().now_ms();
         let mut recorded = Recorded::default();
         let seat = self.registry.seat(slot);
         let fresh = self.index.edit(channel, always, |cell, snapshot, draft| {
             recorded.begin();
             // The check and the restore are one change of the snapshot: no revocation falls between them (C2).
-            if self.index.receipt_expired(receipt.stamp())
+            if self.index.receipt_expired(receipt.stamp(), now_ms)
                 || draft.revocations.covers(names(), cid, receipt.stamp())
             {
                 return None;
@@ -311,7 +328,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 }
                 if !dropped.is_empty() {
                     dropped.sort();
-                    self.tell(found.slot, Control::Unsubscribed(dropped));
+                    let mut caught = Caught::default();
+                    self.tell(found.slot, Control::Unsubscribed(dropped), &mut caught);
+                    caught.go_on();
                 }
             }
             return Ok(true);
@@ -354,16 +373,16 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 Some(())
             });
         }
+        let mut caught = Caught::default();
         if reason != CloseReason::Overflow {
-            queue.release(&place.tally);
+            queue.release(&place.tally, &mut caught);
         }
-        let mut after = After::default();
-        after.attempt(|| tenant.parker.wake());
+        caught.attempt(|| tenant.parker.wake());
         if let Some(token) = closed {
-            self.left_lane(slot, &tenant, token, reason, &mut after);
+            self.left_lane(slot, &tenant, token, reason, &mut caught);
         }
         self.let_go_of_slot(slot);
-        self.finish(after);
+        caught.go_on();
         true
     }
 
@@ -376,13 +395,15 @@ impl<P: Send + Sync + 'static> Engine<P> {
     /// The receiving half of a lease is gone: ends the connection unless it was superseded.
     pub(crate) fn let_go(&self, slot: SlotId, generation: u32) {
         let _pin = epoch::pin();
-        self.end(slot, Some(generation), CloseReason::Disconnected);
+        let mut caught = Caught::default();
+        caught.attempt(|| _ = self.end(slot, Some(generation), CloseReason::Disconnected));
         let place = self.registry.slot(slot);
         // A newer generation: what is queued is its successor's.
         if place.peek_tenant().generation == generation {
-            self.registry.slots.queue(slot).release(&place.tally);
+            self.registry.slots.queue(slot).release(&place.tally, &mut caught);
         }
         self.let_go_of_slot(slot);
+        caught.go_on();
     }
 
     /// A holder is done with the slot.

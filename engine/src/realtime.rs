@@ -26,6 +26,25 @@ use crate::token::{KeyRing, SigningKey};
 /// A clone is another handle to the same engine. `P` is the caller's params type, shared by all receivers of a broadcast and never
 /// looked into (rule V4). The engine starts no threads and opens no sockets.
 ///
+/// # Panics of your code
+/// The engine calls code of yours: wakers, the weigher, the clock, and the destructor of `P`. None of it is called under a lock, so a call
+/// that panics, or never returns, holds up no other (while it is stuck, memory that was given up since is kept). Nothing is poisoned, and
+/// the accounts of [`Stats`] stay exact:
+///
+/// - *A waker, or the destructor of params*: the call first does everything else that it has to do, so nobody else misses an event or a
+///   wake-up, and then goes on with the first panic. What it would have returned is lost with it: a connection that was just made ends. A
+///   connection that is dropped does not call its own waker.
+/// - *The weigher*: before anything was done.
+/// - *The clock*: before the channel at hand was changed; a call that changes several may have changed those before. The end of a connection,
+///   a change of user and a takeover are completed, with the clock counted as gone back.
+/// - *A receiver, or a thread that dies with something of the engine's*: what it holds is dropped, no more. A connection or a lane ends,
+///   a batch counts as released, a sliced broadcast delivers its rest, a handler never happened. What is leaked by
+///   [`forget`](std::mem::forget) is kept, and nothing besides: a forgotten batch counts as queued for good.
+///
+/// While a thread unwinds, dropping connections, lanes and sliced broadcasts keeps a further panic inside. A delivery, a batch, an echo and a
+/// handler drop their params like any value: if those panic then, the process aborts, as always in Rust. A waker must not panic when it
+/// is cloned or dropped, or its receiver may be woken no more.
+///
 /// In the complexities below, *n* is the number of members of the channel and *k* the number of connections that match.
 ///
 /// ```
@@ -292,7 +311,8 @@ impl<P: Send + Sync + 'static> Realtime<P> {
     /// [`Realtime::disconnect`] does.
     ///
     /// # Panics
-    /// If a receiver's waker panics: with its panic, after everybody else has got the action and was woken.
+    /// If a receiver's waker panics: with its panic, after everybody else has got the action and was woken
+    /// ([more](Realtime#panics-of-your-code)).
     ///
     /// # Ordering
     /// Per receiver, in the order of this thread's broadcasts (rule B4).

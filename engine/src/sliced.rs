@@ -4,15 +4,15 @@
 //! only where the member's tenancy lives then: one look more at the cache line that the push touches anyway (`Queue::serves`).
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::caught::Caught;
 use crate::channel::Channel;
 use crate::engine::Engine;
 use crate::event::{Message, Reach};
-use crate::fanout::After;
+use crate::fanout::{After, Begun};
 use crate::identity::Identity;
 use crate::index::Members;
 use crate::queue::{Publication, Pushed};
@@ -67,9 +67,12 @@ impl<P: Send + Sync + 'static> SlicedBroadcast<P> {
         excluded: &[Identity],
         message: Arc<Message<P>>,
     ) -> Self {
-        let (members, excluded, reach) = engine.begin(channel, excluded, &message);
+        let Begun { members, excluded, reach, caught } = engine.begin(channel, excluded, &message);
         let next = (!members.is_empty()).then_some(0);
-        Self { engine: Arc::clone(engine), message, members, excluded, next, reach }
+        let begun = Self { engine: Arc::clone(engine), message, members, excluded, next, reach };
+        // Dropped by the panic, if there was one, it delivers the rest.
+        caught.go_on();
+        begun
     }
 
     /// Delivers to so many more receivers, at least one, up to the end of a group of at most 64. Whether there are more.
@@ -137,13 +140,9 @@ fn is_there<P: Send + Sync + 'static>(engine: &Engine<P>, slot: SlotId, auth: u3
 
 impl<P: Send + Sync + 'static> Drop for SlicedBroadcast<P> {
     fn drop(&mut self) {
-        // A waker's panic goes on, but not on top of another one.
-        let rest = catch_unwind(AssertUnwindSafe(|| self.advance(usize::MAX)));
-        if let Err(panic) = rest
-            && !std::thread::panicking()
-        {
-            resume_unwind(panic);
-        }
+        let mut caught = Caught::default();
+        caught.attempt(|| _ = self.advance(usize::MAX));
+        caught.go_on();
     }
 }
 

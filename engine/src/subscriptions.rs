@@ -3,6 +3,7 @@
 //! Each is one edit of the channel's snapshot: bindings and revocations of all matching connections change in one step. Events
 //! follow after the step.
 
+use crate::caught::Caught;
 use crate::channel::Channel;
 use crate::engine::{Engine, Leaving, Recorded};
 use crate::error::Error;
@@ -65,12 +66,14 @@ impl<P: Send + Sync + 'static> Engine<P> {
         recorded
             .settle(self, |slot| stamp.is_some() && granted.iter().any(|granted| granted.found.slot == slot));
         let Some(stamp) = stamp else { return Ok(0) };
-        let matched = granted.len();
+        let (matched, mut caught) = (granted.len(), Caught::default());
         for Granted { found: Match { slot, tenant }, by_user, stale } in granted {
-            self.tell_dropped(slot, channel, stale);
+            self.tell_dropped(slot, channel, stale, &mut caught);
             let receipt = self.receipt(&tenant.client, channel, cid, by_user, stamp);
-            self.tell(slot, Control::Subscribed { receipt, auth: by_user.then_some(tenant.auth) });
+            let auth = by_user.then_some(tenant.auth);
+            self.tell(slot, Control::Subscribed { receipt, auth }, &mut caught);
         }
+        caught.go_on();
         Ok(matched)
     }
 
@@ -85,11 +88,12 @@ impl<P: Send + Sync + 'static> Engine<P> {
         // Pinned until the last event is queued: slots are named by number (I7).
         let _pin = epoch::pin();
         let revoked = self.revoke(identity, channel, Some(cid));
-        let matched = revoked.len();
+        let (matched, mut caught) = (revoked.len(), Caught::default());
         for Revoked { slot, .. } in revoked {
             // Bound or not: the client must forget its receipt (rule S3).
-            self.tell_dropped(slot, channel, vec![cid.clone()]);
+            self.tell_dropped(slot, channel, vec![cid.clone()], &mut caught);
         }
+        caught.go_on();
         Ok(matched)
     }
 
@@ -98,11 +102,12 @@ impl<P: Send + Sync + 'static> Engine<P> {
         channel.check(&self.limits)?;
         // As above.
         let _pin = epoch::pin();
-        let mut lost = 0;
+        let (mut lost, mut caught) = (0, Caught::default());
         for Revoked { slot, dropped, .. } in self.revoke(identity, channel, None) {
             lost += usize::from(!dropped.is_empty());
-            self.tell_dropped(slot, channel, dropped);
+            self.tell_dropped(slot, channel, dropped, &mut caught);
         }
+        caught.go_on();
         Ok(lost)
     }
 

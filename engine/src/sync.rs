@@ -113,7 +113,16 @@ mod production {
         /// more than once.
         pub(crate) fn update(&self, key: &K, mut f: impl FnMut(Option<&V>) -> Option<V>) {
             use papaya::Operation;
-            self.0.pin().compute(key.clone(), |entry| match (entry, f(entry.map(|(_, value)| value))) {
+            let pinned = self.0.pin();
+            // An insert by `compute` may begin a copy of the table, but never helps to finish one (papaya 0.2.5): a map that grew by it
+            // alone would be a longer and longer chain of tables. Other inserts help.
+            if pinned.get(key).is_none() {
+                let Some(value) = f(None) else { return };
+                if pinned.try_insert(key.clone(), value).is_ok() {
+                    return;
+                }
+            }
+            pinned.compute(key.clone(), |entry| match (entry, f(entry.map(|(_, value)| value))) {
                 (_, Some(next)) => Operation::<V, ()>::Insert(next),
                 (Some(_), None) => Operation::Remove,
                 (None, None) => Operation::Abort(()),

@@ -95,8 +95,8 @@ impl KeyRing {
 
     /// The receipt of a token that one of the keys signed and that is no older than `lifetime_ms`.
     ///
-    /// Nothing of the claim is decoded before its signature holds. A stamp ahead of `now_ms` is no error: another
-    /// node's clock may be ahead.
+    /// Nothing of the claim is decoded before its signature holds, and tags are compared in constant time. A stamp ahead of
+    /// `now_ms` is no error: another node's clock may be ahead.
     pub(crate) fn verify(
         &self,
         token: &str,
@@ -400,6 +400,25 @@ mod tests {
                     assert!(verify(&ring, &forged).is_err(), "{forged}");
                 }
             }
+        }
+    }
+
+    /// The error does not tell how much of a forgery was right. That the time does not either is the work of `Mac::verify_slice`.
+    #[test]
+    fn r5_any_one_bit_flipped_in_claim_or_tag_is_the_same_error() {
+        let ring = ring(&[2, 1]);
+        let token = ring.sign(&receipt()).unwrap();
+        let parts = Token::split(&token).unwrap();
+        let [claim, tag] = [parts.claim, parts.tag].map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
+        let text = |claim: &[u8], tag: &[u8]| {
+            format!("hc1.{}.{}", URL_SAFE_NO_PAD.encode(claim), URL_SAFE_NO_PAD.encode(tag))
+        };
+        assert_eq!(text(&claim, &tag), token);
+        for bit in 0..8 * (claim.len() + tag.len()) {
+            let mut flipped = [&claim[..], &tag].concat();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let forged = text(&flipped[..claim.len()], &flipped[claim.len()..]);
+            assert_eq!(verify(&ring, &forged), Err(ReceiptError::BadSignature), "bit {bit}");
         }
     }
 

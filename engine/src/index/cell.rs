@@ -9,6 +9,7 @@
 //! due first; `sweep` gives back all.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::snapshot::{Draft, Snapshot};
@@ -37,6 +38,11 @@ pub(crate) struct Clock(pub(crate) Arc<dyn Fn() -> u64 + Send + Sync>);
 impl Clock {
     pub(crate) fn now_ms(&self) -> u64 {
         (self.0)()
+    }
+
+    /// The same where a panic must not cut a change short: then the clock counts as having stood still, or gone back, to this.
+    fn now_ms_or(&self, otherwise: u64) -> u64 {
+        catch_unwind(AssertUnwindSafe(|| self.now_ms())).unwrap_or(otherwise)
     }
 }
 
@@ -132,24 +138,37 @@ impl ChannelIndex {
         create: impl Fn() -> bool,
         mut f: impl FnMut(&Arc<Cell>, &Snapshot, &mut Draft) -> Option<R>,
     ) -> Option<R> {
-        self.expire_some();
+        // Read here, where nothing is begun: if it panics, nothing is left behind.
+        let now_ms = self.clock.now_ms();
+        self.expire_some(now_ms);
         loop {
             let cell = match self.cells.get(channel) {
                 Some(cell) => cell,
                 None if create() => self.cells.get_or_insert_with(channel, || self.new_cell(channel)),
                 None => return None,
             };
-            match self.edit_cell(&cell, &mut f) {
+            match self.edit_cell_at(&cell, now_ms, &mut f) {
                 Ok(result) => return result,
                 Err(Retired) => self.unlink(&cell),
             }
         }
     }
 
-    /// As [`ChannelIndex::edit`], for one cell, whatever the map says.
+    /// As [`ChannelIndex::edit`], for one cell, whatever the map says. For what must be done in any case: a clock that panics counts
+    /// as one that went back.
     pub(crate) fn edit_cell<R>(
         &self,
         cell: &Arc<Cell>,
+        f: impl FnMut(&Arc<Cell>, &Snapshot, &mut Draft) -> Option<R>,
+    ) -> Result<Option<R>, Retired> {
+        self.edit_cell_at(cell, self.clock.now_ms_or(0), f)
+    }
+
+    /// The same at a time that was read just now.
+    fn edit_cell_at<R>(
+        &self,
+        cell: &Arc<Cell>,
+        mut now_ms: u64,
         mut f: impl FnMut(&Arc<Cell>, &Snapshot, &mut Draft) -> Option<R>,
     ) -> Result<Option<R>, Retired> {
         loop {
@@ -157,7 +176,6 @@ impl ChannelIndex {
             if snapshot.retired {
                 return Err(Retired);
             }
-            let now_ms = self.clock.now_ms();
             let mut last = snapshot.stamp;
             if snapshot.is_empty() {
                 // Acquire: as in new_cell(), once more: the cell may have been made long before the map took it (I1).
@@ -173,6 +191,7 @@ impl ChannelIndex {
             if self.swap_in(cell, &snapshot, draft) {
                 return Ok(result);
             }
+            now_ms = self.clock.now_ms_or(now_ms);
         }
     }
 
@@ -269,10 +288,10 @@ impl ChannelIndex {
     }
 
     /// Whether a receipt of this stamp has expired (rule R2).
-    pub(crate) fn receipt_expired(&self, stamp: Stamp) -> bool {
+    pub(crate) fn receipt_expired(&self, stamp: Stamp, now_ms: u64) -> bool {
         // Acquire: pairs with AcqRel in give_back_expired().
         stamp.as_u64() <= self.horizon.load(Ordering::Acquire)
-            || self.expired_until(self.clock.now_ms()).is_some_and(|until| stamp <= until)
+            || self.expired_until(now_ms).is_some_and(|until| stamp <= until)
     }
 
     fn give_back_expired(&self, draft: &mut Draft, now_ms: u64, most: usize) -> usize {
@@ -288,16 +307,16 @@ impl ChannelIndex {
     }
 
     /// Gives back some revocations of the channel that is due first, if it is time.
-    fn expire_some(&self) {
+    fn expire_some(&self, now_ms: u64) {
         let due = self.due.load();
         if let Some(first) = due.first()
-            && first.key.0 <= self.clock.now_ms()
+            && first.key.0 <= now_ms
         {
-            self.expire(first, DUE_EXPIRED);
+            self.expire(first, DUE_EXPIRED, now_ms);
         }
     }
 
-    fn expire(&self, first: &Due, most: usize) -> usize {
+    fn expire(&self, first: &Due, most: usize, now_ms: u64) -> usize {
         let (due_ms, cell) = (first.key.0, &first.cell);
         self.change_due(|due| due.without(&first.key));
         // AcqRel: one of several takes the turn; a failure means that another did, or that the cell was retired.
@@ -306,10 +325,10 @@ impl ChannelIndex {
         }
         let mut total = 0;
         let edit = |_: &Arc<Cell>, _: &Snapshot, draft: &mut Draft| {
-            total = self.give_back_expired(draft, self.clock.now_ms(), most);
+            total = self.give_back_expired(draft, now_ms, most);
             Some(())
         };
-        match self.edit_cell(cell, edit) {
+        match self.edit_cell_at(cell, now_ms, edit) {
             Ok(_) => total,
             Err(Retired) => 0,
         }
@@ -320,8 +339,9 @@ impl ChannelIndex {
         let mut total = 0;
         loop {
             let due = self.due.load_full();
-            match due.first().filter(|first| first.key.0 <= self.clock.now_ms()) {
-                Some(first) => total += self.expire(first, SWEEP_EXPIRED),
+            let now_ms = self.clock.now_ms();
+            match due.first().filter(|first| first.key.0 <= now_ms) {
+                Some(first) => total += self.expire(first, SWEEP_EXPIRED, now_ms),
                 None => return total,
             }
         }

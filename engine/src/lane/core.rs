@@ -18,16 +18,16 @@
 //!   it looks whose takeover is between these two steps, and if it finds the gate open, the lane was told before the takeover.
 
 use std::fmt;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 use smallvec::SmallVec;
 
+use crate::caught::Caught;
 use crate::config::Overflow;
 use crate::engine::Engine;
 use crate::event::{CloseReason, Message, Reach};
-use crate::fanout::{After, Panicked};
+use crate::fanout::After;
 use crate::index::{LaneId, OWN_QUEUE, OnLane};
 use crate::queue::{
     Control, Entry, Opened, Parcel, Parked, Parker, Publication, Pushed, Queue, Taken, Tally,
@@ -147,10 +147,11 @@ impl<P> LaneCore<P> {
 
 impl<P> Drop for LaneCore<P> {
     fn drop(&mut self) {
-        let tally = Tally::new();
-        self.queue.release(&tally);
+        let (tally, mut caught) = (Tally::new(), Caught::default());
+        self.queue.release(&tally, &mut caught);
         let released = tally.released.load(Ordering::Relaxed);
         self.settle(Settled { released, ..Settled::default() });
+        caught.go_on();
     }
 }
 
@@ -239,7 +240,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 let (sent, wake) =
                     match lane.queue.push_entry(Entry::Broadcast(parcel), self.lane_capacity as usize) {
                         Ok(pushed) => (true, pushed == Pushed::SentToSleeper),
-                        Err((_, entry)) => self.lane_overflow(lane, entry),
+                        Err((_, entry)) => self.lane_overflow(lane, entry, &mut after.caught),
                     };
                 if sent {
                     // Relaxed: a count.
@@ -261,7 +262,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
 
     /// A lane was full: acts by the policy; whether the entry got in after all, and whether to wake the consumer.
     #[cold]
-    fn lane_overflow(&self, lane: &LaneCore<P>, entry: Entry<P>) -> (bool, bool) {
+    fn lane_overflow(&self, lane: &LaneCore<P>, entry: Entry<P>, caught: &mut Caught) -> (bool, bool) {
         let note_away = |entry: &Entry<P>| {
             if let Entry::Broadcast(parcel) = entry {
                 self.for_each_away(lane, parcel, |slot| self.registry.slots.queue(slot).note_lost(1));
@@ -278,10 +279,11 @@ impl<P: Send + Sync + 'static> Engine<P> {
             return (false, false);
         };
         for opened in dropped {
-            if let Opened::Entry(node) = opened {
+            if let Opened::Entry(node) = &opened {
                 note_away(&node.entry);
                 lane.settle(Settled { released: node.entry.deliveries() as u64, ..Settled::default() });
             }
+            caught.attempt(|| drop(opened));
         }
         // Woken in any case: a reset may have moved control events behind the back of a consumer about to sleep.
         match lane.queue.push_entry(entry, self.lane_capacity as usize) {
@@ -294,10 +296,10 @@ impl<P: Send + Sync + 'static> Engine<P> {
     }
 
     /// Queues an entry that is no broadcast.
-    pub(crate) fn post(&self, lane: &LaneCore<P>, entry: Entry<P>) {
+    pub(crate) fn post(&self, lane: &LaneCore<P>, entry: Entry<P>, caught: &mut Caught) {
         // Never refused: it is no broadcast, and a lane's queue is never closed.
         if matches!(lane.queue.push_entry(entry, usize::MAX), Ok(Pushed::SentToSleeper)) {
-            self.wake_lane(lane);
+            caught.attempt(|| self.wake_lane(lane));
         }
     }
 
@@ -306,12 +308,12 @@ impl<P: Send + Sync + 'static> Engine<P> {
         // Acquire: pairs with Release in abandon(), by way of the queue's word if the lane was parked after it.
         match lane.orphan.load(Ordering::Acquire) {
             0 => lane.parker.wake(),
-            _ => self.finish(self.drain(lane)),
+            _ => self.drain(lane).go_on(),
         }
     }
 
     /// Another receiver took over a connection: from here on its lane forwards (L1), and tells the old one.
-    pub(crate) fn depart(&self, slot: SlotId) {
+    pub(crate) fn depart(&self, slot: SlotId, caught: &mut Caught) {
         let home = self.registry.slot(slot).home();
         if home == OWN_QUEUE {
             return;
@@ -329,7 +331,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             }
             if was.is_open() {
                 let (token, born) = (gates.token(slot), self.registry.slot(slot).peek_tenant().born);
-                self.post(lane, Entry::Closed { slot, born, token, reason: CloseReason::Superseded });
+                self.post(lane, Entry::Closed { slot, born, token, reason: CloseReason::Superseded }, caught);
             }
         });
     }
@@ -360,12 +362,12 @@ impl<P: Send + Sync + 'static> Engine<P> {
         tenant: &Tenant,
         token: Option<u64>,
         reason: CloseReason,
-        after: &mut After,
+        caught: &mut Caught,
     ) {
         let home = self.registry.slot(slot).home();
         if let Some(token) = token {
             let closed = Entry::Closed { slot, born: tenant.born, token, reason };
-            after.attempt(|| _ = self.lanes.read(home, |lane| self.post(lane, closed)));
+            self.lanes.read(home, |lane| self.post(lane, closed, caught));
         }
         self.lanes.leave(home);
     }
@@ -384,14 +386,10 @@ impl<P: Send + Sync + 'static> Engine<P> {
 
     /// Gives those who are away their share of a parcel, on their own queues. Returns who they are, in order (L2). Called by the one
     /// who consumes the lane.
-    pub(super) fn forward(
-        &self,
-        lane: &LaneCore<P>,
-        parcel: &Parcel<P>,
-    ) -> (SmallVec<[SlotId; 4]>, Panicked) {
+    pub(super) fn forward(&self, lane: &LaneCore<P>, parcel: &Parcel<P>) -> (SmallVec<[SlotId; 4]>, Caught) {
         let mut forwarded = SmallVec::new();
         if !lane.has_away() {
-            return (forwarded, None);
+            return (forwarded, Caught::default());
         }
         // Pinned before a tenant is looked at: a slot whose tenant lives then gets no other before the push (I7).
         let _pin = epoch::pin();
@@ -426,38 +424,41 @@ impl<P: Send + Sync + 'static> Engine<P> {
 
     /// Hands a control event of a connection that is away on to its own queue; gives back that of another, if its tenancy goes on. The
     /// caller has pinned the epoch.
-    pub(super) fn forward_control(&self, slot: SlotId, born: u32, event: Control) -> Option<Control> {
+    pub(super) fn forward_control(
+        &self,
+        slot: SlotId,
+        born: u32,
+        event: Control,
+        caught: &mut Caught,
+    ) -> Option<Control> {
         let tenant = self.registry.slot(slot).peek_tenant();
         if !tenant.is_live() || tenant.born != born {
             return None;
         }
         if self.registry.slots.gates(slot).state(slot).is_away() {
-            self.tell_own_queue(slot, event);
+            self.tell_own_queue(slot, event, caught);
             return None;
         }
         Some(event)
     }
 
     /// The consumer of a lane is gone, and its connections have ended: others take care of those that are away (L4).
-    pub(super) fn abandon(&self, lane: &LaneCore<P>) {
+    pub(super) fn abandon(&self, lane: &LaneCore<P>) -> Caught {
         // Release: pairs with Acquire in wake_lane().
         lane.orphan.store(1, Ordering::Release);
-        let after = self.drain(lane);
+        let caught = self.drain(lane);
         self.lanes.leave(lane.id);
-        // Not on top of another panic: it is the drop of a lane that calls.
-        if !std::thread::panicking() {
-            self.finish(after);
-        }
+        caught
     }
 
     /// Forwards all that an orphan holds. One thread at a time, so that the order stays (L1); who comes second leaves it to the first,
     /// which looks again.
     #[cold]
-    fn drain(&self, lane: &LaneCore<P>) -> After {
-        let mut after = After::default();
+    fn drain(&self, lane: &LaneCore<P>) -> Caught {
+        let mut caught = Caught::default();
         // AcqRel: the queue's consumer changes hands.
         if lane.drainers.fetch_add(1, Ordering::AcqRel) > 0 {
-            return after;
+            return caught;
         }
         let tally = Tally::new();
         let mut seen = 1;
@@ -465,7 +466,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             match lane.queue.take(LEASE, &tally) {
                 Taken::Entry(node) => {
                     // A panic in between would leave the lane to nobody.
-                    after.attempt(|| self.serve_orphan(lane, node.entry));
+                    caught.attempt(|| self.serve_orphan(lane, node.entry));
                     continue;
                 }
                 Taken::Busy => {
@@ -481,7 +482,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 continue;
             }
             match lane.drainers.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return after,
+                Ok(_) => return caught,
                 Err(now) => seen = now,
             }
         }
@@ -490,16 +491,17 @@ impl<P: Send + Sync + 'static> Engine<P> {
     fn serve_orphan(&self, lane: &LaneCore<P>, entry: Entry<P>) {
         match entry {
             Entry::Broadcast(parcel) => {
-                let (forwarded, panicked) = self.forward(lane, &parcel);
+                let (forwarded, mut caught) = self.forward(lane, &parcel);
                 let released = (parcel.deliveries() - forwarded.len()) as u64;
                 lane.settle(Settled { released, ..Settled::default() });
-                if let Some(panic) = panicked {
-                    resume_unwind(panic);
-                }
+                caught.attempt(|| drop(parcel));
+                caught.go_on();
             }
             Entry::Control { slot, born, event } => {
                 let _pin = epoch::pin();
-                drop(self.forward_control(slot, born, event));
+                let mut caught = Caught::default();
+                drop(self.forward_control(slot, born, event, &mut caught));
+                caught.go_on();
             }
             // Of those who are gone.
             Entry::Closed { .. } | Entry::Ready(_) => {}

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::LaneKey;
 use super::core::LaneCore;
+use crate::caught::Caught;
 use crate::connection::Connection;
 use crate::engine::Engine;
 use crate::event::Event;
@@ -24,7 +25,9 @@ struct Signal<P: Send + Sync + 'static> {
 impl<P: Send + Sync + 'static> Wake for Signal<P> {
     fn wake(self: Arc<Self>) {
         if let (Some(engine), Some(core)) = (self.engine.upgrade(), self.core.upgrade()) {
-            engine.post(&core, Entry::Ready(self.key));
+            let mut caught = Caught::default();
+            engine.post(&core, Entry::Ready(self.key), &mut caught);
+            caught.go_on();
         }
     }
 }
@@ -63,8 +66,8 @@ impl<P: Send + Sync + 'static> Guests<P> {
         self.guests.len()
     }
 
-    pub(super) fn clear(&mut self) {
-        self.guests.clear();
+    pub(super) fn clear(&mut self, caught: &mut Caught) {
+        self.guests.drain().for_each(|(_, guest)| caught.attempt(|| drop(guest)));
         self.ready.clear();
     }
 

@@ -13,11 +13,11 @@ mod loom_tests;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::caught::Caught;
 use crate::connection::{Connection, PATIENCE, block_until, come_back};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -95,7 +95,8 @@ pub struct LaneConnected {
 ///
 /// # Panics
 /// If the waker of a receiver panics to which a broadcast is forwarded: `try_recv` and the waiting forms go on with its panic when the others
-/// have got theirs, and the next call hands out what this one took. So does the drop of the lane, when all is done.
+/// have got theirs, and the next call hands out what this one took. So does the drop of the lane, when all is done. More in
+/// [`Realtime`](crate::Realtime#panics-of-your-code).
 ///
 /// # Progress
 /// As for a connection: a take never waits for publishers and never blocks, and is not lock-free.
@@ -186,10 +187,12 @@ impl<P: Send + Sync + 'static> Lane<P> {
         receipts: &[Receipt],
         token: u64,
     ) -> Result<LaneConnected, Error> {
-        let Attached { slot, tenant, receipts, superseded } =
+        let Attached { slot, tenant, receipts, superseded, caught } =
             self.engine.attach(client, receipts, Some((&self.core, token)))?;
         let key = if superseded {
             let connection = Connection::new(Arc::clone(&self.engine), slot, &tenant, false);
+            // With the panic the caller loses the connection, which ends.
+            caught.go_on();
             let key = LaneKey { slot, number: tenant.generation, guest: true };
             self.guests.insert(key, token, connection);
             key
@@ -237,7 +240,9 @@ impl<P: Send + Sync + 'static> Lane<P> {
         let tenant = place.peek_tenant();
         if tenant.born == key.number {
             if tenant.is_live() {
-                self.engine.depart(key.slot);
+                let mut caught = Caught::default();
+                self.engine.depart(key.slot, &mut caught);
+                caught.go_on();
             } else {
                 self.engine.registry.slots.gates(key.slot).mute(key.slot, tenant.born..=tenant.auth);
             }
@@ -310,12 +315,16 @@ impl<P: Send + Sync + 'static> Lane<P> {
     fn open(&mut self, entry: Entry<P>) -> Option<LaneEvent<P>> {
         match entry {
             Entry::Broadcast(parcel) => {
-                let (forwarded, panicked) = self.engine.forward(&self.core, &parcel);
-                let batch = Batch::new(&self.core, parcel, forwarded);
-                let event = (!batch.is_empty()).then_some(LaneEvent::Broadcast(batch));
-                if let Some(panic) = panicked {
+                let (forwarded, mut caught) = self.engine.forward(&self.core, &parcel);
+                let mut batch = Some(Batch::new(&self.core, parcel, forwarded));
+                if batch.as_ref().is_some_and(Batch::is_empty) {
+                    caught.attempt(|| batch = None);
+                }
+                let event = batch.map(LaneEvent::Broadcast);
+                if caught.is_some() {
                     self.kept = event;
-                    resume_unwind(panic);
+                    caught.go_on();
+                    return self.kept.take();
                 }
                 event
             }
@@ -334,7 +343,10 @@ impl<P: Send + Sync + 'static> Lane<P> {
     fn open_control(&self, slot: SlotId, born: u32, event: Control) -> Option<LaneEvent<P>> {
         // Pinned before the tenant is looked at (I7).
         let _pin = epoch::pin();
-        let event = self.engine.forward_control(slot, born, event)?;
+        let mut caught = Caught::default();
+        let event = self.engine.forward_control(slot, born, event, &mut caught);
+        caught.go_on();
+        let event = event?;
         let gates = self.engine.registry.slots.gates(slot);
         if !gates.state(slot).is_open() {
             return None;
@@ -412,14 +424,16 @@ impl<P: Send + Sync + 'static> Lane<P> {
 
 impl<P: Send + Sync + 'static> Drop for Lane<P> {
     fn drop(&mut self) {
+        let mut caught = Caught::default();
         // Nobody is left whom a wake would be for.
-        self.core.parker.forget();
+        caught.attempt(|| self.core.parker.forget());
         for (key, generation) in std::mem::take(&mut self.direct) {
-            self.end_direct(key, generation);
+            caught.attempt(|| _ = self.end_direct(key, generation));
         }
-        self.guests.clear();
+        self.guests.clear(&mut caught);
         let _pin = epoch::pin();
-        self.engine.abandon(&self.core);
+        caught.add(self.engine.abandon(&self.core));
+        caught.go_on();
     }
 }
 

@@ -103,12 +103,19 @@ unsafe fn give_back<P>(header: *mut Header<P>, count: u32) {
 /// As said, and nobody looks at the block any more (N2).
 #[cold]
 unsafe fn free<P>(header: *mut Header<P>) {
+    /// Goes back to the heap also if the params panic when they are dropped.
+    struct Memory(*mut u8, Layout);
+    impl Drop for Memory {
+        fn drop(&mut self) {
+            // SAFETY: allocated in `Publication::new` with this layout.
+            unsafe { dealloc(self.0, self.1) };
+        }
+    }
     // SAFETY: the block is the caller's alone.
     let len = unsafe { &*header }.len;
+    let _memory = Memory(header.cast(), Header::<P>::layout(len));
     // SAFETY: as above; nodes have nothing to drop.
     unsafe { ptr::drop_in_place(header) };
-    // SAFETY: allocated in `Publication::new` with this layout.
-    unsafe { dealloc(header.cast(), Header::<P>::layout(len)) };
 }
 
 /// What a push needs to know of a member.
@@ -353,17 +360,16 @@ impl<P> Delivery<P> {
         unsafe { &*self.header_ptr() }
     }
 
-    /// The delivery for a connection whose user changed `auth` times: unchanged if the member was written under that user, otherwise
-    /// what nobody authorized of it, if anything (rule C5).
+    /// Whether the member was written under the user of a connection whose user changed `auth` times (rule C5).
     #[inline]
-    pub(super) fn judged(self, auth: u32) -> Option<Self> {
-        if self.node().auth == auth { Some(self) } else { self.judged_stale() }
+    pub(super) fn is_of(&self, auth: u32) -> bool {
+        self.node().auth == auth
     }
 
-    #[cold]
-    fn judged_stale(mut self) -> Option<Self> {
+    /// What is left of it for another user: what nobody authorized; whether that is anything (rule C5).
+    pub(super) fn make_stale(&mut self) -> bool {
         self.node = self.node.map_addr(|address| address | STALE);
-        self.cids().next().is_some().then_some(self)
+        self.cids().next().is_some()
     }
 
     pub(super) fn weight(&self) -> u64 {

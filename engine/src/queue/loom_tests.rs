@@ -6,6 +6,7 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::*;
+use crate::caught::Caught;
 use crate::channel::Channel;
 use crate::event::Message;
 use crate::index::{MemberLeaf, OWN_QUEUE, Seat, Snapshot};
@@ -293,7 +294,7 @@ fn q2_a_reset_beside_a_take_accounts_for_every_message() {
         let (resets, reset_tally) = (Arc::clone(&queue), Arc::clone(&tally));
         let (takes, take_tally) = (Arc::clone(&queue), Arc::clone(&tally));
         let (_, seen) = race(
-            move || resets.reset(&reset_tally),
+            move || resets.reset(&reset_tally, &mut Caught::default()),
             move || (0..2).fold((0, 0, 0), |seen, _| look(&takes, &take_tally, seen)),
         );
         let seen = (0..4).fold(seen, |seen, _| look(&queue, &tally, seen));

@@ -7,6 +7,7 @@
 //! * [`block`]: the nodes of one broadcast to one leaf of members, allocated together, and the delivery handed out.
 //! * [`entry`]: what the queue of a lane holds: one node for all members of the lane.
 //! * [`parker`]: who sleeps on a queue.
+//! * [`tally`]: what was queued and not handed out.
 //!
 //! Callers: `fanout.rs` and `lane/` push, `connection.rs` and `lane/` take, `registry/` opens and closes.
 
@@ -17,6 +18,7 @@ mod outcome;
 mod packed;
 mod parker;
 mod prefetch;
+mod tally;
 mod word;
 
 #[cfg(all(test, holocast_loom))]
@@ -31,4 +33,5 @@ pub(crate) use outcome::{Bound, Glance, Parked, Pushed, Taken};
 pub(crate) use packed::MAX_MESSAGES;
 pub(crate) use parker::Parker;
 pub(crate) use prefetch::prefetch;
-pub(crate) use word::{Queue, Tally};
+pub(crate) use tally::Tally;
+pub(crate) use word::Queue;

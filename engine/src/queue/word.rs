@@ -34,6 +34,8 @@ use super::entry::Entry;
 use super::outcome::{Bound, Glance, Parked, Pushed, Taken};
 use super::packed::{CLOSED, LONE, PARKED, TURN_SHIFT, TURNS, Word};
 use super::prefetch::prefetch;
+use super::tally::Tally;
+use crate::caught::Caught;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, MODEL, Ordering};
 
 /// What a consumer found under the lock; small, so that it goes from hand to hand in registers.
@@ -70,21 +72,6 @@ pub(crate) struct Queue<P> {
 }
 
 const _: () = assert!(MODEL || size_of::<Queue<()>>() == 64, "an idle queue is one cache line");
-
-/// What is counted besides the deliveries taken, too seldom for the queue's own cache line.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    /// Messages released with a connection or by a reset.
-    pub(crate) released: AtomicU64,
-    /// Messages not handed out because of a change of user (rule C5).
-    pub(crate) withheld: AtomicU64,
-}
-
-impl Tally {
-    pub(crate) fn new() -> Self {
-        Self { released: AtomicU64::new(0), withheld: AtomicU64::new(0) }
-    }
-}
 
 pub(crate) fn lease(generation: u32, auth: u32) -> u64 {
     u64::from(generation) << 32 | u64::from(auth)
@@ -358,11 +345,7 @@ impl<P> Queue<P> {
         if delivery.weight() > 0 {
             self.bytes.fetch_sub(delivery.weight(), Ordering::Relaxed);
         }
-        let judged = delivery.judged(self.auth());
-        if judged.is_none() {
-            tally.withheld.fetch_add(1, Ordering::Relaxed);
-        }
-        judged
+        if delivery.is_of(self.auth()) { Some(delivery) } else { judged_stale(delivery, tally) }
     }
 
     /// Takes the oldest node out of the batch, filling it from the word if need be. Under the lock.
@@ -457,7 +440,7 @@ impl<P> Queue<P> {
     }
 
     /// Releases all that is queued. Returns false if another consumer is at work: it, or the next call, finds the rest.
-    pub(crate) fn release(&self, tally: &Tally) -> bool {
+    pub(crate) fn release(&self, tally: &Tally, caught: &mut Caught) -> bool {
         if !self.lock() {
             return false;
         }
@@ -467,17 +450,17 @@ impl<P> Queue<P> {
         self.unlock();
         for node in [batch, newer] {
             // SAFETY: out of the batch and the word, under the lock: ours (W1).
-            self.release_chain(unsafe { Chain::new(node) }, tally);
+            self.release_chain(unsafe { Chain::new(node) }, tally, caught);
         }
         true
     }
 
     /// Overflow policy `Reset`: releases the queued messages, keeps the control events, and leaves a note of how many went.
     /// Returns false if another consumer is at work, which makes room itself.
-    pub(crate) fn reset(&self, tally: &Tally) -> bool {
+    pub(crate) fn reset(&self, tally: &Tally, caught: &mut Caught) -> bool {
         match self.reset_to() {
             Some(dropped) => {
-                self.release_chain(dropped, tally);
+                self.release_chain(dropped, tally, caught);
                 true
             }
             None => false,
@@ -518,9 +501,9 @@ impl<P> Queue<P> {
         self.lagged.fetch_add(0, Ordering::AcqRel)
     }
 
-    fn release_chain(&self, chain: Chain<P>, tally: &Tally) {
+    fn release_chain(&self, chain: Chain<P>, tally: &Tally, caught: &mut Caught) {
         for opened in chain {
-            let released = match opened {
+            let released = match &opened {
                 Opened::Delivery(delivery) => {
                     if delivery.weight() > 0 {
                         self.bytes.fetch_sub(delivery.weight(), Ordering::Relaxed);
@@ -531,6 +514,8 @@ impl<P> Queue<P> {
                 Opened::Control(_) => continue,
             };
             tally.released.fetch_add(released, Ordering::Relaxed);
+            // Counted before: dropping params may run the caller's own code, and that may panic.
+            caught.attempt(|| drop(opened));
         }
     }
 
@@ -587,7 +572,9 @@ impl<P> Drop for Queue<P> {
         if !Word(self.word.load(Ordering::Relaxed)).newest().is_null()
             || !self.batch.load(Ordering::Relaxed).is_null()
         {
-            self.release(&Tally::new());
+            let mut caught = Caught::default();
+            self.release(&Tally::new(), &mut caught);
+            caught.go_on();
         }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::gate::{Gates, LAST_COUNT};
 use super::joined::{Joined, Ticket};
 use super::tenant::Tenant;
+use crate::caught::Caught;
 use crate::index::{LaneId, OWN_QUEUE, Seat};
 use crate::queue::{Queue, Tally};
 use crate::sync::{AtomicU32, AtomicU64, Loaded, MODEL, OnceLock, Ordering, Pool, Swap, epoch};
@@ -195,7 +196,10 @@ impl<P: Send + Sync + 'static> Slots<P> {
         guard.defer(move || {
             if let Some(slots) = slots.upgrade() {
                 // Nobody else is left who could consume.
-                slots.queue(id).release(&slots.slot(id).tally);
+                let mut caught = Caught::default();
+                slots.queue(id).release(&slots.slot(id).tally, &mut caught);
+                // Whoever happens to run this has nothing to do with it.
+                caught.forget();
                 // One that was used up is not given out again.
                 if slots.slot(id).peek_tenant().auth < LAST_COUNT {
                     slots.free.put(id);

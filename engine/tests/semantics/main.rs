@@ -2,9 +2,11 @@
 
 mod broadcast;
 mod connections;
+mod faults;
 mod lanes;
 mod queues;
 mod receipts;
+mod security;
 mod subscriptions;
 mod support;
 mod values;
