@@ -579,6 +579,17 @@ impl<P> Drop for Queue<P> {
     }
 }
 
+/// A message for a connection whose user has changed since: withheld, unless somebody is left for whom nobody authorized it (rule C5).
+#[cold]
+fn judged_stale<P>(mut delivery: Delivery<P>, tally: &Tally) -> Option<Delivery<P>> {
+    if delivery.make_stale() {
+        return Some(delivery);
+    }
+    // Before it is dropped, which may run the caller's own code.
+    tally.withheld.fetch_add(1, Ordering::Relaxed);
+    None
+}
+
 /// Counts one more where only one writer is at a time (W2, W4).
 #[inline]
 fn count(counter: &AtomicU64) {
