@@ -1,43 +1,9 @@
 //! Rule Q4, by counting the heap: a program of its own, because it counts every allocation of its thread.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
 
+use counting::held_bytes;
 use holocast::{Client, Connection, Identity, Realtime, channel};
-
-/// The system's allocator, which also keeps count of what this thread holds.
-struct Counting;
-
-thread_local! {
-    static HELD_BYTES: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(bytes: isize) {
-    // A thread that is ending has no count any more, and needs none.
-    let _ = HELD_BYTES.try_with(|held| held.set(held.get() + bytes));
-}
-
-// SAFETY: every call is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-fn held_bytes() -> isize {
-    HELD_BYTES.with(Cell::get)
-}
 
 fn drain(tabs: &mut [Connection<u64>]) -> usize {
     tabs.iter_mut().map(|tab| std::iter::from_fn(|| tab.try_recv().ok()).count()).sum()

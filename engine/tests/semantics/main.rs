@@ -3,6 +3,7 @@
 mod broadcast;
 mod connections;
 mod lanes;
+mod limits;
 mod queues;
 mod receipts;
 mod subscriptions;
