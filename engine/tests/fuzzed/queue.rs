@@ -19,6 +19,10 @@ use super::bytes::Bytes;
 /// Operations that are looked at.
 const LONGEST: usize = 512;
 
+/// Ways to take; those that are not named are `try_recv`.
+const WAYS: u8 = 5;
+const BLOCKING: u8 = 2;
+
 /// A broadcast: its number, what it weighs, and a share of the count of those alive.
 #[derive(Debug)]
 struct Params {
@@ -335,6 +339,8 @@ impl Drive {
     fn take(&mut self, operand: u8) {
         let Some(receiver) = &mut self.receiver else { return };
         let told = receiver.take(operand, &mut self.kept, &mut self.receipts);
+        // A blocking wait that found nothing has put its own thread in the place of the task.
+        receiver.sleeps &= operand % WAYS != BLOCKING;
         let expected = self.due(matches!(told, Said::Lagged(_)));
         assert_eq!(told, expected);
     }
@@ -439,7 +445,7 @@ impl Receiver {
     fn take(&mut self, way: u8, kept: &mut Vec<Event<Params>>, receipts: &mut Vec<Receipt>) -> Said {
         let waker = Waker::from(Arc::clone(&self.flag));
         let mut context = Context::from_waker(&waker);
-        let taken = match way % 5 {
+        let taken = match way % WAYS {
             0 => match self.connection.poll_recv(&mut context) {
                 Poll::Ready(event) => event.ok_or(TryRecvError::Closed),
                 Poll::Pending => {
@@ -453,7 +459,7 @@ impl Receiver {
                 Poll::Ready(event) => event.ok_or(TryRecvError::Closed),
                 Poll::Pending => Err(TryRecvError::Empty),
             },
-            2 => self.connection.blocking_recv_timeout(Duration::ZERO).map_err(|error| match error {
+            BLOCKING => self.connection.blocking_recv_timeout(Duration::ZERO).map_err(|error| match error {
                 RecvTimeoutError::Timeout => TryRecvError::Empty,
                 RecvTimeoutError::Closed => TryRecvError::Closed,
             }),

@@ -14,6 +14,9 @@ use super::bytes::Bytes;
 const ISSUED_MS: u64 = 1_750_000_000_000;
 const LIFETIME_MS: u64 = 3_600_000;
 
+/// Changes that double a token end here.
+const LONGEST_TOKEN: usize = 8_192;
+
 thread_local! {
     /// Every engine's clock, for this thread.
     static NOW_MS: AtomicU64 = const { AtomicU64::new(ISSUED_MS) };
@@ -71,7 +74,7 @@ fn signed(input: &mut Bytes<'_>) {
     of_another_version(&token, input.byte());
     expires(&token, &receipt, input.byte(), input.place());
     let mut changed = token.clone().into_bytes();
-    while !input.is_empty() {
+    while !input.is_empty() && changed.len() < LONGEST_TOKEN {
         change(&mut changed, input);
     }
     let Ok(changed) = String::from_utf8(changed) else { return };
@@ -88,9 +91,7 @@ fn signed(input: &mut Bytes<'_>) {
 
 /// A receipt by way of the engine, unless a name is beyond the limits. Nobody is live, so nothing is bound and kept.
 fn receipt(client: &Client, channel: &Channel, cid: &str) -> Option<Receipt> {
-    let issued = OURS.put_subscription(client, channel, cid).ok().flatten();
-    assert_eq!((OURS.stats().bindings, OURS.stats().channels), (0, 0));
-    issued
+    OURS.put_subscription(client, channel, cid).ok().flatten()
 }
 
 fn of_another_version(token: &str, version: u8) {
