@@ -3,6 +3,7 @@
 //! Reading never panics, and what was read or made is written, in both forms, so that it reads back the same (rules V1 to V3).
 
 use holocast::{Channel, Element, Id, Identity, Limits};
+use serde_json::Value;
 
 use super::bytes::Bytes;
 
@@ -30,12 +31,13 @@ fn read_text(text: &str) {
 
 /// Each vocabulary's reader meets any JSON, of text and of a tree of values.
 fn read_json(json: &str) {
-    let tree: Option<serde_json::Value> = serde_json::from_str(json).ok();
+    let tree: Option<Value> = serde_json::from_str(json).ok();
     match serde_json::from_str::<Channel>(json) {
         Ok(channel) => {
             assert_eq!(channel.check(&Limits::default()), Ok(()), "{json:?} was read beyond the limits");
             reads_back(&channel);
             let tree = tree.clone().expect("what reads as a channel is JSON");
+            assert!(says(&tree, &channel), "{json:?} was read as {channel}");
             assert_eq!(serde_json::from_value::<Channel>(tree).ok(), Some(channel), "{json:?} as a tree");
         }
         Err(error) => assert!(error.to_string().len() < LONGEST_MESSAGE, "{error}"),
@@ -54,6 +56,22 @@ fn read_json(json: &str) {
         };
         assert!(same, "{json:?} was read as {id:?}");
     }
+}
+
+/// Whether the value, read without the engine, is this channel: no number is rounded, nothing is left out.
+fn says(tree: &Value, channel: &Channel) -> bool {
+    let Value::Array(parts) = tree else {
+        return channel.elements().is_empty() && tree.as_str() == Some(channel.tag());
+    };
+    let same = |(part, element): (&Value, &Element)| match element {
+        Element::Int(number) => part.as_i64() == Some(*number),
+        Element::Str(text) => part.as_str() == Some(text),
+        Element::Atom(name) => *part == serde_json::json!({ "atom": name }),
+    };
+    let elements = channel.elements();
+    parts.len() == elements.len() + 1
+        && parts[0].as_str() == Some(channel.tag())
+        && parts[1..].iter().zip(elements).all(same)
 }
 
 /// A tag, then any number of elements: a letter for the kind, then the field.
