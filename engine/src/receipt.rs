@@ -29,6 +29,9 @@ impl Stamp {
     /// Bits of the logical counter.
     const COUNTER_BITS: u32 = 16;
 
+    /// The last millisecond that a stamp tells: in the year 10,889.
+    pub(crate) const LAST_MS: u64 = u64::MAX >> Self::COUNTER_BITS;
+
     /// The stamp of this number, as [`Stamp::as_u64`] gave it.
     ///
     /// # Examples

@@ -36,8 +36,9 @@ pub(crate) fn always() -> bool {
 pub(crate) struct Clock(pub(crate) Arc<dyn Fn() -> u64 + Send + Sync>);
 
 impl Clock {
+    /// No later than stamps tell: what is issued at the end of time is not expired at once.
     pub(crate) fn now_ms(&self) -> u64 {
-        (self.0)()
+        (self.0)().min(Stamp::LAST_MS)
     }
 
     /// The same where a panic must not cut a change short: then the clock counts as having stood still, or gone back, to this.
@@ -176,7 +177,10 @@ impl ChannelIndex {
             if snapshot.retired {
                 return Err(Retired);
             }
-            let mut last = snapshot.stamp;
+            // Above the horizon, or else no receipt of this change would be valid after a clock that ran ahead was set right. Relaxed: a
+            // change that misses a rise is one from before it.
+            let horizon = Stamp::from_u64(self.horizon.load(Ordering::Relaxed));
+            let mut last = snapshot.stamp.max(horizon);
             if snapshot.is_empty() {
                 // Acquire: as in new_cell(), once more: the cell may have been made long before the map took it (I1).
                 last = last.max(Stamp::from_u64(self.floor.load(Ordering::Acquire)));
@@ -284,7 +288,7 @@ impl ChannelIndex {
     /// The stamp at and below which revocations have expired.
     fn expired_until(&self, now_ms: u64) -> Option<Stamp> {
         let last_ms = now_ms.checked_sub(self.lifetime_ms)?.checked_sub(1)?;
-        Some(Stamp::from_u64(last_ms.min(u64::MAX >> 16) << 16 | 0xFFFF))
+        Some(Stamp::from_u64(last_ms << 16 | 0xFFFF))
     }
 
     /// Whether a receipt of this stamp has expired (rule R2).

@@ -1,4 +1,4 @@
-//! The system's allocator, which also keeps count of what each thread holds: for programs that measure the heap.
+//! The system's allocator, which also keeps count of what each thread holds. A program that includes this module allocates with it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -32,7 +32,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// What this thread allocated and did not free: all there is, in a program of one thread.
+/// What this thread has allocated and not given back. What another thread gives back for it stays counted.
 pub(crate) fn held_bytes() -> isize {
     HELD_BYTES.with(Cell::get)
 }

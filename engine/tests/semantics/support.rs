@@ -20,6 +20,10 @@ impl Clock {
         self.0.fetch_add(by_ms, Ordering::Relaxed);
     }
 
+    pub(crate) fn set(&self, to_ms: u64) {
+        self.0.store(to_ms, Ordering::Relaxed);
+    }
+
     pub(crate) fn read(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
         let shown = Arc::clone(&self.0);
         move || shown.load(Ordering::Relaxed)

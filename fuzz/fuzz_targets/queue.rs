@@ -1,0 +1,11 @@
+//! One connection's queue against a plain one.
+#![no_main]
+
+#[path = "../../engine/tests/fuzzed/mod.rs"]
+mod fuzzed;
+#[path = "../../engine/tests/model/mod.rs"]
+mod model;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| fuzzed::queue::run(input));
