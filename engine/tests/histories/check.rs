@@ -5,7 +5,8 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use crate::spec::{End, State, Step};
+use crate::spec::{End, Step};
+use crate::state::State;
 
 /// So many states are looked at before a history is called undecided; a thousandth of it is the rule.
 const PATIENCE: usize = 2_000_000;

@@ -46,6 +46,7 @@ fn end(bound: &[u8], revocations: usize, told: &[(Tenancy, usize)], live: &[u8])
         revocations,
         members: bound.len(),
         seen: bound.len(),
+        channels: usize::from(!bound.is_empty() || revocations > 0),
         told: told.iter().map(|(tenancy, n)| ((*tenancy, 0), *n)).collect::<BTreeMap<_, _>>(),
     }
 }
@@ -142,7 +143,7 @@ fn a_member_that_stays_behind_is_refused() {
         let end_of = vec![Step::End { tab: 0, ended: Some(true) }, Step::Leave];
         let threads = vec![vec![connect(0, USER_0), subscribe(2, 9, 1)], vec![call(3, 8, end_of)]];
         let ended = BTreeSet::from([T0]);
-        is_allowed(threads, End { ended, members, seen: members, ..end(&[], 0, &[], &[]) })
+        is_allowed(threads, End { ended, members, seen: members, channels: members, ..end(&[], 0, &[], &[]) })
     };
     assert!(history(0) && !history(1));
 }

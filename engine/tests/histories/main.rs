@@ -8,6 +8,7 @@ mod check;
 mod checker_tests;
 mod runtime;
 mod spec;
+mod state;
 mod world;
 
 #[cfg(not(holocast_shuttle))]

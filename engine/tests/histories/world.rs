@@ -53,8 +53,8 @@ struct Actor {
     next_op: u32,
     tab: Option<Tab>,
     lane: Option<Lane<OpId>>,
-    /// Receivers that were superseded, still drained.
-    former: Vec<(Connection<OpId>, Tenancy)>,
+    /// Receivers that were replaced, still drained, and whether they were superseded.
+    former: Vec<(Connection<OpId>, Tenancy, bool)>,
     /// The tenancies behind the tokens of the lane.
     tokens: Vec<Tenancy>,
     calls: Vec<Call>,
@@ -337,7 +337,7 @@ impl Actor {
         tab.tenancies += u8::from(!superseded);
         let tenancy = (number, tab.tenancies - 1);
         if let Some(Seat::Own(connection)) = std::mem::replace(&mut tab.seat, connected) {
-            self.former.push((connection, old));
+            self.former.push((connection, old, superseded));
         }
         if on_lane {
             self.tokens.push(tenancy);
@@ -390,15 +390,17 @@ impl Actor {
     fn take_former(&mut self) -> bool {
         let mut any = false;
         let mut former = std::mem::take(&mut self.former);
-        former.retain_mut(|(connection, tenancy)| {
+        former.retain_mut(|(connection, tenancy, superseded)| {
             loop {
                 let start = runtime::now();
                 let Ok(event) = connection.try_recv() else { return true };
                 any = true;
-                if matches!(event, Event::Closed(_)) {
+                if let Event::Closed(reason) = event {
+                    assert!(!*superseded || reason == CloseReason::Superseded, "{reason:?} (rule C3)");
                     assert!(connection.try_recv().is_err(), "after Closed comes nothing (rule C4)");
                     return false;
                 }
+                assert!(!*superseded, "{event:?} came to a receiver that was superseded (rule C3)");
                 self.event(start, *tenancy, event);
             }
         });
@@ -510,8 +512,12 @@ pub(crate) fn run(plan: Plan, seed: u64) -> History {
 
 fn end(engine: &Engine, channel: &Channel, actors: &mut [Actor]) -> End {
     let stats = engine.stats();
-    let mut end =
-        End { revocations: stats.revocations as usize, members: stats.members as usize, ..End::default() };
+    let mut end = End {
+        revocations: stats.revocations as usize,
+        members: stats.members as usize,
+        channels: stats.channels as usize,
+        ..End::default()
+    };
     assert_eq!(
         stats.accepted,
         stats.taken + stats.queued + stats.released + stats.withheld,
