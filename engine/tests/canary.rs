@@ -3,7 +3,6 @@
 
 use std::cell::UnsafeCell;
 use std::hint::{black_box, spin_loop};
-use std::ptr::drop_in_place;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -72,12 +71,11 @@ fn use_of_freed_memory() {
 #[test]
 #[ignore = "a fault, for AddressSanitizer to find"]
 fn freed_twice() {
-    let mut value = std::mem::ManuallyDrop::new(Box::new(7_u64));
-    let value = &raw mut *black_box(&mut value);
-    // SAFETY: the first is sound.
-    unsafe { drop_in_place(value) };
+    let value = Box::into_raw(Box::new(7_u64));
+    // SAFETY: the pointer is of a box that nobody else has.
+    drop(unsafe { Box::from_raw(value) });
     // SAFETY: none, which is the point.
-    unsafe { drop_in_place(value) };
+    drop(unsafe { Box::from_raw(black_box(value)) });
 }
 
 #[test]
