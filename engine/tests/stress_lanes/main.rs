@@ -2,11 +2,6 @@
 //! all its receivers in the order in which they took over, is laid side by side with what was published (rules B2, B4, B5, C3, C4, C5).
 //! `STRESS_ROUNDS` says how often each is run, `STRESS_SEED` with which number to begin.
 
-#![expect(
-    clippy::disallowed_types,
-    reason = "a lane has one consumer, and here others connect to it too: they take turns"
-)]
-
 mod mover;
 mod world;
 

@@ -80,7 +80,7 @@ impl<'a> Mover<'a> {
         let before = self.receivers[instance].last().copied();
         before.inspect(|before| self.changes(*before));
         let superseded = if place < 2 {
-            let mut lane = self.world.lanes[place].lock().expect("no panic");
+            let mut lane = self.world.lanes[place].lock();
             let connected = lane.connect(&client, token).expect("names are short");
             self.spots[instance] = Spot::Lane(place, connected.key, token);
             connected.superseded
@@ -157,7 +157,7 @@ impl<'a> Mover<'a> {
     fn end(&mut self, instance: usize) {
         match std::mem::replace(&mut self.spots[instance], Spot::Nowhere) {
             Spot::Lane(lane, key, token) if self.below(2) == 0 => {
-                self.world.lanes[lane].lock().expect("no panic").disconnect(key);
+                self.world.lanes[lane].lock().disconnect(key);
                 self.silent.insert(token);
                 self.world.end(token);
             }
@@ -190,8 +190,8 @@ impl<'a> Mover<'a> {
         }
         let world = self.world;
         // What was taken of the old one is worked off.
-        let working = world.working[lane].lock().expect("no panic");
-        let mut held = world.lanes[lane].lock().expect("no panic");
+        let working = world.working[lane].lock();
+        let mut held = world.lanes[lane].lock();
         drop(std::mem::replace(&mut *held, world.realtime.lane()));
         self.silent.extend(self.receivers.iter().flatten());
         for spot in &mut self.spots {

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use holocast::{Channel, Connection, Event, Identity, Lane, LaneEvent, Realtime, channel};
+use parking_lot::Mutex;
 
 use super::{Note, OF_USER, PUBLISHERS, Plan, RECEIVERS, ROOMS, name, notes_of, serial_of};
 
@@ -29,6 +30,7 @@ pub(crate) struct Progress {
 pub(crate) struct World {
     pub(crate) realtime: Realtime<Note>,
     pub(crate) rooms: [Channel; ROOMS],
+    /// A lane has one consumer, and here others connect to it too: they take turns.
     pub(crate) lanes: [Mutex<Lane<Note>>; 2],
     /// Held while an event of a lane is worked off.
     pub(crate) working: [Mutex<()>; 2],
@@ -112,10 +114,10 @@ impl World {
     pub(crate) fn serve(&self, lane: usize) -> Heard {
         let mut heard = Heard::default();
         for turn in 0_usize.. {
-            let working = self.working[lane].lock().expect("no panic");
+            let working = self.working[lane].lock();
             let asked = self.now();
             let event = {
-                let mut lane = self.lanes[lane].lock().expect("no panic");
+                let mut lane = self.lanes[lane].lock();
                 match turn % 8 {
                     0 => lane.blocking_recv_timeout(Duration::from_micros(50)),
                     _ => lane.try_recv(),
