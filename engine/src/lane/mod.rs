@@ -80,7 +80,7 @@ pub struct LaneConnected {
 ///
 /// # Ends
 /// A connection that ends elsewhere, or that another receiver takes over, is told by `One(token, Closed(reason))`; nothing comes for it
-/// after that. After [`Lane::disconnect`] nothing comes at all. Dropping the lane ends its connections.
+/// after that. One that is taken over and ends at the same moment is told of either. After [`Lane::disconnect`] nothing comes at all. Dropping the lane ends its connections.
 ///
 /// # Lagging
 /// The queue of a lane is bounded in broadcasts ([`Builder::lane_capacity`](crate::Builder::lane_capacity)). When it is full the

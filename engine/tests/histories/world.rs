@@ -30,7 +30,8 @@ type Engine = Realtime<OpId>;
 /// The receiving half of a tab.
 enum Seat {
     Own(Connection<OpId>),
-    Lane(LaneKey),
+    /// With its token.
+    Lane(LaneKey, usize),
 }
 
 /// A tab, as the thread knows it that connects it.
@@ -55,8 +56,8 @@ struct Actor {
     lane: Option<Lane<OpId>>,
     /// Receivers that were replaced, still drained, and whether they were superseded.
     former: Vec<(Connection<OpId>, Tenancy, bool)>,
-    /// The tenancies behind the tokens of the lane.
-    tokens: Vec<Tenancy>,
+    /// The tenancies behind the tokens of the lane, and whether the lane's part in them was superseded.
+    tokens: Vec<(Tenancy, bool)>,
     calls: Vec<Call>,
     told: BTreeMap<(Tenancy, CidId), usize>,
     /// The last broadcast of each thread that came to a tenancy (rule B4), with a receiver of its own for each.
@@ -265,7 +266,7 @@ impl Actor {
                     (format!("drop of t{number}"), vec![Step::End { tab: number, ended: None }, Step::Leave])
                 },
             ),
-            Some(Seat::Lane(key)) => self.record(
+            Some(Seat::Lane(key, _)) => self.record(
                 |actor| {
                     actor.lane.as_mut().expect("it was made").disconnect(key);
                 },
@@ -302,7 +303,7 @@ impl Actor {
                     Some(lane) => {
                         let found =
                             lane.reconnect(&client(person), &presented, token).expect("names are short");
-                        (Seat::Lane(found.key), found.receipts, found.superseded)
+                        (Seat::Lane(found.key, token as usize), found.receipts, found.superseded)
                     }
                     None => {
                         let found =
@@ -336,11 +337,13 @@ impl Actor {
         let old = (number, tab.tenancies.wrapping_sub(1));
         tab.tenancies += u8::from(!superseded);
         let tenancy = (number, tab.tenancies - 1);
-        if let Some(Seat::Own(connection)) = std::mem::replace(&mut tab.seat, connected) {
-            self.former.push((connection, old, superseded));
+        match std::mem::replace(&mut tab.seat, connected) {
+            Some(Seat::Own(connection)) => self.former.push((connection, old, superseded)),
+            Some(Seat::Lane(_, token)) => self.tokens[token].1 = superseded,
+            None => {}
         }
         if on_lane {
-            self.tokens.push(tenancy);
+            self.tokens.push((tenancy, false));
         }
     }
 
@@ -429,15 +432,22 @@ impl Actor {
             let Some(event) = self.lane.as_mut().and_then(Lane::try_recv) else { return any };
             any = true;
             match event {
-                LaneEvent::One(token, event) => self.event(start, self.tokens[token as usize], event),
+                LaneEvent::One(token, event) => {
+                    let (tenancy, superseded) = self.tokens[token as usize];
+                    // Of an end beside the takeover the lane may be told instead.
+                    let is_end = matches!(event, Event::Closed(_));
+                    assert!(!superseded || is_end, "{event:?} came to a lane that was superseded (rule C3)");
+                    self.event(start, tenancy, event);
+                }
                 LaneEvent::Broadcast(mut batch) => {
                     let op = *batch.params();
                     let tokens = self.tokens.clone();
-                    let taken: Vec<(Tenancy, Cids)> = batch
+                    let taken: Vec<_> = batch
                         .receivers()
                         .map(|(token, cids)| (tokens[token as usize], set_of(cids)))
                         .collect();
-                    for (tenancy, cids) in taken {
+                    for ((tenancy, superseded), cids) in taken {
+                        assert!(!superseded, "{op} came to a lane that was superseded (rule C3)");
                         self.delivery(start, tenancy, op, cids);
                     }
                 }
