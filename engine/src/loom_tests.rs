@@ -113,6 +113,35 @@ fn q5_a_parked_receiver_is_woken_by_a_broadcast() {
     });
 }
 
+/// Q2, Q5: a receiver that falls asleep while a publisher resets its queue is woken for what follows.
+/// Fails if `overflow` does not wake after the reset.
+#[test]
+fn q5_a_receiver_beside_a_reset_is_woken() {
+    explore("reset/park", 3, || {
+        let realtime = Realtime::builder()
+            .queue_capacity(1)
+            .overflow(Overflow::Reset)
+            .clock(|| 1)
+            .build()
+            .expect("within the ranges");
+        let mut connection = realtime.connect(&tab("i")).unwrap().connection;
+        realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let publisher = realtime.clone();
+        let (_, connection) = race(
+            move || publisher.broadcast_action(&channel(), "x", 2).unwrap(),
+            move || {
+                let is_last =
+                    |event| matches!(event, Some(Event::Broadcast(delivery)) if *delivery.params() == 2);
+                while !is_last(loom::future::block_on(connection.recv())) {}
+                connection
+            },
+        );
+        drop(connection);
+        assert_balanced(&realtime);
+    });
+}
+
 /// Q5, C3: a receiver whose predecessor was asleep is woken by a broadcast that still finds the predecessor's mark.
 /// Fails with Release for AcqRel in `push`: it may wake by the parker of the tenant before.
 #[test]

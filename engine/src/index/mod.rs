@@ -5,6 +5,8 @@
 //! * [`member`], [`revocation`]: the two halves of a snapshot; [`tree`]: the persistent tree below both.
 
 mod cell;
+#[cfg(all(test, holocast_loom))]
+mod loom_tests;
 mod member;
 mod revocation;
 mod snapshot;
