@@ -58,6 +58,12 @@ pub(crate) fn engine() -> Realtime<u32> {
     Realtime::builder().clock(|| 1_000_000).build().expect("within the ranges")
 }
 
+/// With queues of one message.
+fn narrow(overflow: Overflow) -> Realtime<u32> {
+    let builder = Realtime::builder().queue_capacity(1).overflow(overflow).clock(|| 1_000_000);
+    builder.build().expect("within the ranges")
+}
+
 pub(crate) fn channel() -> Channel {
     Channel::atom("c")
 }
@@ -118,12 +124,7 @@ fn q5_a_parked_receiver_is_woken_by_a_broadcast() {
 #[test]
 fn q5_a_receiver_beside_a_reset_is_woken() {
     explore("reset/park", 3, || {
-        let realtime = Realtime::builder()
-            .queue_capacity(1)
-            .overflow(Overflow::Reset)
-            .clock(|| 1)
-            .build()
-            .expect("within the ranges");
+        let realtime = narrow(Overflow::Reset);
         let mut connection = realtime.connect(&tab("i")).unwrap().connection;
         realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
         realtime.broadcast_action(&channel(), "x", 1).unwrap();
@@ -455,12 +456,7 @@ fn i7_a_slice_never_reaches_the_next_tenant_of_a_slot() {
 #[test]
 fn q2_an_overflow_beside_a_supersede_ends_one_connection() {
     explore("overflow/supersede", 2, || {
-        let realtime = Realtime::builder()
-            .queue_capacity(1)
-            .overflow(Overflow::Close)
-            .clock(|| 1)
-            .build()
-            .expect("within the ranges");
+        let realtime = narrow(Overflow::Close);
         let old = realtime.connect(&tab("i")).unwrap().connection;
         realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
         realtime.broadcast_action(&channel(), "x", 1_u32).unwrap();
