@@ -259,6 +259,25 @@ fn s5_subscribe_against_unsubscribe_all_leaves_no_half() {
     });
 }
 
+/// S2, S5: a subscribe that matched nobody came after the tab's end, so after the revocation, and has lifted it.
+/// Fails if `edit` does not look for the cell again after nobody was found.
+#[test]
+fn s2_a_subscribe_to_nobody_lifts_what_was_revoked_before() {
+    explore("subscribe/revoke, disconnect", 3, || {
+        let realtime = engine();
+        let connection = realtime.connect(&tab("i").with_user(7)).unwrap().connection;
+        let (subscriber, revoker) = (realtime.clone(), realtime.clone());
+        let (matched, _) = race(
+            move || subscriber.subscribe(&Identity::user(7), &channel(), "a").unwrap(),
+            move || {
+                revoker.unsubscribe_all(&Identity::user(7), &channel()).unwrap();
+                drop(connection);
+            },
+        );
+        assert!(matched == 1 || realtime.stats().revocations == 0);
+    });
+}
+
 /// C2, I2: a reconnect with a receipt beside an unsubscribe: whichever comes first, the binding is gone.
 /// Fails if the unsubscribe resolves before it loads, or if `restore_one` does not check the receipt inside the edit.
 #[test]

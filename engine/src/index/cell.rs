@@ -93,6 +93,8 @@ pub(crate) struct ChannelIndex {
     next_id: AtomicU64,
     /// No stamp of a retired cell is above this one (I1).
     floor: AtomicU64,
+    /// Cells that were retired, or nearly.
+    retirements: AtomicU64,
     /// Revocations of this stamp or older may be gone, so receipts of this stamp or older are expired whatever the clock says.
     horizon: AtomicU64,
     due: Swap<Set<Due>>,
@@ -106,6 +108,7 @@ impl ChannelIndex {
             lifetime_ms,
             next_id: AtomicU64::new(1),
             floor: AtomicU64::new(0),
+            retirements: AtomicU64::new(0),
             horizon: AtomicU64::new(0),
             due: Swap::new(Arc::new(Set::default())),
         }
@@ -132,7 +135,7 @@ impl ChannelIndex {
     /// returns `None` to leave the channel as it is. A channel without a cell gets one only if `create` says so; otherwise the
     /// result is `None`.
     ///
-    /// Lock-free: a retry means that another change to the same channel succeeded.
+    /// Lock-free: a retry means that another change to the same channel succeeded, or that a channel was made or retired.
     pub(crate) fn edit<R>(
         &self,
         channel: &Channel,
@@ -143,10 +146,19 @@ impl ChannelIndex {
         let now_ms = self.clock.now_ms();
         self.expire_some(now_ms);
         loop {
+            // Acquire, also below: pairs with AcqRel in swap_in().
+            let retirements = self.retirements.load(Ordering::Acquire);
             let cell = match self.cells.get(channel) {
                 Some(cell) => cell,
                 None if create() => self.cells.get_or_insert_with(channel, || self.new_cell(channel)),
-                None => return None,
+                // No cell before, none after, and none retired meanwhile: `create` was asked while there was none, so while there
+                // was nothing to change (S5).
+                None if self.cells.get(channel).is_none()
+                    && self.retirements.load(Ordering::Acquire) == retirements =>
+                {
+                    return None;
+                }
+                None => continue,
             };
             match self.edit_cell_at(&cell, now_ms, &mut f) {
                 Ok(result) => return result,
@@ -235,6 +247,8 @@ impl ChannelIndex {
         if next.retired {
             // AcqRel: before the cell can be seen retired, so before it can have a successor (I1).
             self.floor.fetch_max(next.stamp.as_u64(), Ordering::AcqRel);
+            // AcqRel: who finds the cell gone from the map finds this too.
+            self.retirements.fetch_add(1, Ordering::AcqRel);
         }
         if !cell.snapshot.replace(current, Arc::clone(&next)) {
             return false;
