@@ -72,15 +72,18 @@ impl<P: Send + Sync + 'static> Engine<P> {
     ) -> Result<Attached, Error> {
         self.check_client(client)?;
         let _pin = epoch::pin();
+        let mut caught = Caught::default();
         loop {
             match self.registry.instance(client.instance()) {
                 Some(slot) => {
                     let tenant = self.registry.slot(slot).tenant();
                     if !tenant.is_live() {
-                        // Its end is on the way; the name is free as soon as its queue accepts nothing more (as in `end`).
+                        // Its end is on the way; the name is free as soon as nothing more reaches it (as in `end`).
                         self.registry.slots.queue(slot).close();
+                        self.leave_lane_early(slot, &tenant, &mut caught);
                         self.registry.leave(client.instance(), slot);
-                    } else if let Some(attached) = self.supersede(client, slot, &tenant) {
+                    } else if let Some(mut attached) = self.supersede(client, slot, &tenant) {
+                        attached.caught.add(caught);
                         return Ok(attached);
                     }
                 }
@@ -93,7 +96,6 @@ impl<P: Send + Sync + 'static> Engine<P> {
                         resume_unwind(panic)
                     });
                     fresh.sort_by(|a, b| (a.channel(), a.cid()).cmp(&(b.channel(), b.cid())));
-                    let caught = Caught::default();
                     return Ok(Attached { slot, tenant, receipts: fresh, superseded: false, caught });
                 }
             }

@@ -32,7 +32,7 @@ use crate::index::{LaneId, OWN_QUEUE, OnLane};
 use crate::queue::{
     Control, Entry, Opened, Parcel, Parked, Parker, Publication, Pushed, Queue, Taken, Tally,
 };
-use crate::registry::{Shut, SlotId, Slots, Tenant};
+use crate::registry::{Shut, SlotId, Slots, State, Tenant};
 use crate::stats::Stats;
 use crate::sync::{AtomicU32, AtomicU64, MODEL, Map, Ordering, epoch, spin};
 
@@ -355,6 +355,22 @@ impl<P: Send + Sync + 'static> Engine<P> {
         was.is_open().then(|| gates.token(slot))
     }
 
+    /// Shuts the gate of a tenancy whose end another call has begun, and tells the lane, if it is at home on one: so that nothing is handed out any
+    /// more by the time that its instance has a new connection (B2). The caller has pinned the epoch.
+    pub(crate) fn leave_lane_early(&self, slot: SlotId, tenant: &Tenant, caught: &mut Caught) {
+        if self.registry.slot(slot).home() != OWN_QUEUE
+            && let Some(token) = self.leave_lane(slot)
+            && let State::Closed(reason) = tenant.state
+        {
+            self.tell_end(slot, tenant, token, reason, caught);
+        }
+    }
+
+    fn tell_end(&self, slot: SlotId, tenant: &Tenant, token: u64, reason: CloseReason, caught: &mut Caught) {
+        let closed = Entry::Closed { slot, born: tenant.born, token, reason };
+        self.lanes.read(self.registry.slot(slot).home(), |lane| self.post(lane, closed, caught));
+    }
+
     /// The rest of [`Engine::leave_lane`], when everything else has ended.
     pub(crate) fn left_lane(
         &self,
@@ -364,12 +380,10 @@ impl<P: Send + Sync + 'static> Engine<P> {
         reason: CloseReason,
         caught: &mut Caught,
     ) {
-        let home = self.registry.slot(slot).home();
         if let Some(token) = token {
-            let closed = Entry::Closed { slot, born: tenant.born, token, reason };
-            self.lanes.read(home, |lane| self.post(lane, closed, caught));
+            self.tell_end(slot, tenant, token, reason, caught);
         }
-        self.lanes.leave(home);
+        self.lanes.leave(self.registry.slot(slot).home());
     }
 
     /// Calls `f` for each member of the parcel that is away. The caller has pinned the epoch.

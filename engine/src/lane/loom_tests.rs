@@ -6,7 +6,7 @@ use loom::thread;
 use super::{Lane, LaneEvent};
 use crate::loom_tests::{assert_balanced, broadcasts, channel, drain, engine, explore, race, tab};
 use crate::sync::{AtomicU32, Ordering};
-use crate::{CloseReason, Connection, Event, Overflow, Realtime};
+use crate::{CloseReason, Connection, Event, Identity, Overflow, Realtime};
 
 const TOKEN: u64 = 42;
 
@@ -426,5 +426,26 @@ fn c3_a_disconnect_that_comes_too_late_takes_nothing_from_the_new_receiver() {
         let new = broadcasts(&drain(&mut connected.connection));
         assert_eq!(new, if ended { vec![] } else { vec![1] });
         assert_balanced(&realtime);
+    });
+}
+
+/// B2: an excluded tab of a lane that ended, and has connected anew while its end is on the way, gets nothing by the lane.
+/// Fails if `attach` frees the name before the gate is shut.
+#[test]
+fn b2_an_excluded_tab_of_a_lane_is_not_reached_while_it_ends() {
+    explore("lane: exclude/disconnect", 2, || {
+        let realtime = engine();
+        let (mut lane, _) = lane_of_i(&realtime);
+        let ending = realtime.clone();
+        let (got, _) = race(
+            move || {
+                let _new = realtime.connect(&tab("i")).unwrap();
+                let excluded = [Identity::instance("i")];
+                realtime.broadcast_action_except(&excluded, &channel(), "x", 1).unwrap();
+                work_off(&mut lane)
+            },
+            move || ending.disconnect("i"),
+        );
+        assert!(got.iter().all(|(_, what)| *what != 1), "{got:?}");
     });
 }

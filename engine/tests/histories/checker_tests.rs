@@ -19,11 +19,19 @@ fn connect(start: u64, person: Person) -> Call {
 }
 
 fn subscribe(start: u64, end: u64, matched: usize) -> Call {
-    call(start, end, vec![Step::Begin, Step::Subscribe { who: Who::User(0), cid: 0, matched }])
+    call(
+        start,
+        end,
+        vec![Step::Begin { binds: true }, Step::Subscribe { who: Who::User(0), cid: 0, matched }],
+    )
 }
 
 fn unsubscribe(start: u64, end: u64) -> Call {
-    call(start, end, vec![Step::Begin, Step::Unsubscribe { who: Who::User(0), cid: 0, matched: 1 }])
+    call(
+        start,
+        end,
+        vec![Step::Begin { binds: false }, Step::Unsubscribe { who: Who::User(0), cid: 0, matched: 1 }],
+    )
 }
 
 fn broadcast(start: u64, end: u64, op: u32, reached: usize) -> Call {
@@ -88,14 +96,19 @@ fn a_broadcast_to_half_of_a_users_tabs_is_refused() {
 #[test]
 fn a_receipt_against_a_standing_revocation_is_refused() {
     let history = |restored: bool, reached| {
-        let put = vec![Step::Begin, Step::Put { op: 1, person: USER_0, cid: 0, issued: true }];
+        let put =
+            vec![Step::Begin { binds: true }, Step::Put { op: 1, person: USER_0, cid: 0, issued: true }];
         let revoke = Step::Unsubscribe { who: Who::User(0), cid: 0, matched: 0 };
         let restore = Step::Restore { op: 2, person: USER_0, proof: (1, 0), restored };
         let mut again = connect(4, USER_0);
-        again.steps.extend([Step::Begin, restore]);
+        again.steps.extend([Step::Begin { binds: true }, restore]);
         let held: &[u8] = if restored { &[0] } else { &[] };
-        let calls =
-            vec![call(0, 1, put), call(2, 3, vec![Step::Begin, revoke]), again, broadcast(6, 7, 3, reached)];
+        let calls = vec![
+            call(0, 1, put),
+            call(2, 3, vec![Step::Begin { binds: false }, revoke]),
+            again,
+            broadcast(6, 7, 3, reached),
+        ];
         is_allowed(vec![calls], end(held, 1, &[], &[0]))
     };
     assert!(history(false, 0));

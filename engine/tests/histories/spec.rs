@@ -44,8 +44,11 @@ pub(crate) type Proof = (OpId, CidId);
 /// One instant of a call, with what the call returned about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Looks at the channel; the writing step that follows is about what it saw.
-    Begin,
+    /// Looks at the channel; the writing step that follows is about what it saw. Who means to bind leaves word with every connection before it
+    /// looks at that.
+    Begin {
+        binds: bool,
+    },
     Subscribe {
         who: Who,
         cid: CidId,

@@ -43,6 +43,7 @@ struct Sent {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 struct Pending {
     version: u32,
+    binds: bool,
     /// How every tab has looked since.
     seen: [Vec<Tab>; TABS],
     /// The connection that this call made, changed or ended.
@@ -129,7 +130,7 @@ impl State {
     /// All states that the step may lead to; none: it can't happen now.
     pub(crate) fn after(&self, thread: usize, step: &Step, end: &End) -> Vec<State> {
         match *step {
-            Step::Begin => vec![self.begin(thread)],
+            Step::Begin { binds } => vec![self.begin(thread, binds)],
             Step::Subscribe { who, cid, matched } => self.subscribe(thread, who, cid, matched),
             Step::Unsubscribe { who, cid, matched } => self.unsubscribe(thread, who, Some(cid), matched),
             Step::UnsubscribeAll { who, lost } => self.unsubscribe(thread, who, None, lost),
@@ -156,11 +157,11 @@ impl State {
         }
     }
 
-    fn begin(&self, thread: usize) -> State {
+    fn begin(&self, thread: usize, binds: bool) -> State {
         let mut next = self.clone();
         let (version, tabs) = (self.version, self.tabs);
         let pending = &mut next.pending[thread];
-        pending.version = version;
+        (pending.version, pending.binds) = (version, binds);
         pending.seen = tabs.map(|tab| vec![tab]);
         next
     }
@@ -184,8 +185,8 @@ impl State {
     }
 
     fn settle(&mut self, thread: usize) {
-        self.pending[thread].version = 0;
-        self.pending[thread].seen = Default::default();
+        let own = self.pending[thread].own;
+        self.pending[thread] = Pending { own, ..Pending::default() };
     }
 
     /// Whether the channel is as the thread saw it.
@@ -436,6 +437,7 @@ impl State {
         let mut next = self.clone();
         let Some((tenancy, _)) = next.pending[thread].own else { return next };
         let now = next.tabs[tenancy.0 as usize];
+        let is_member = next.members.contains_key(&tenancy);
         if let Some(member) = next.members.get_mut(&tenancy)
             && now.id(tenancy.0) == tenancy
         {
@@ -443,18 +445,14 @@ impl State {
             next.version += 1;
             next.members.retain(|_, member| member.all() != 0);
         }
-        next.forget_looks(tenancy.0);
+        next.forget_looks(tenancy.0, is_member, |look| look == now);
         next
     }
 
-    /// Whoever works on the channel has to look at this tab anew.
-    fn forget_looks(&mut self, tab: u8) {
-        let now = self.tabs[tab as usize];
-        for pending in &mut self.pending {
-            let seen = &mut pending.seen[tab as usize];
-            if !seen.is_empty() {
-                *seen = vec![now];
-            }
+    /// Whoever means to bind the tab, or saw it bound, has to look at it anew. Who revokes what it does not hold may have counted it.
+    fn forget_looks(&mut self, tab: u8, is_member: bool, still_holds: impl Fn(Tab) -> bool) {
+        for pending in self.pending.iter_mut().filter(|pending| pending.binds || is_member) {
+            pending.seen[tab as usize].retain(|look| still_holds(*look));
         }
     }
 
@@ -477,13 +475,9 @@ impl State {
     fn leave(&self, thread: usize) -> State {
         let mut next = self.clone();
         let Some((tenancy, _)) = next.pending[thread].own.take() else { return next };
-        if next.members.remove(&tenancy).is_some() {
-            next.version += 1;
-        }
-        // Nobody who still takes it for live may bind it.
-        for pending in &mut next.pending {
-            pending.seen[tenancy.0 as usize].retain(|look| !look.live || look.id(tenancy.0) != tenancy);
-        }
+        let is_member = next.members.remove(&tenancy).is_some();
+        next.version += u32::from(is_member);
+        next.forget_looks(tenancy.0, is_member, |look| !look.live || look.id(tenancy.0) != tenancy);
         next
     }
 

@@ -182,7 +182,7 @@ impl Actor {
                 actor.engine.subscribe(&identity(who), &actor.channel, cid(cid_id)).expect("names are short")
             },
             |&matched| {
-                let steps = vec![Step::Begin, Step::Subscribe { who, cid: cid_id, matched }];
+                let steps = vec![Step::Begin { binds: true }, Step::Subscribe { who, cid: cid_id, matched }];
                 (format!("subscribe({who}, {}) = {matched}", CID_NAMES[cid_id as usize]), steps)
             },
         );
@@ -198,7 +198,8 @@ impl Actor {
                     .expect("names are short")
             },
             |&matched| {
-                let steps = vec![Step::Begin, Step::Unsubscribe { who, cid: cid_id, matched }];
+                let steps =
+                    vec![Step::Begin { binds: false }, Step::Unsubscribe { who, cid: cid_id, matched }];
                 (format!("unsubscribe({who}, {}) = {matched}", CID_NAMES[cid_id as usize]), steps)
             },
         );
@@ -209,7 +210,7 @@ impl Actor {
         self.record(
             |actor| actor.engine.unsubscribe_all(&identity(who), &actor.channel).expect("names are short"),
             |&lost| {
-                let steps = vec![Step::Begin, Step::UnsubscribeAll { who, lost }];
+                let steps = vec![Step::Begin { binds: false }, Step::UnsubscribeAll { who, lost }];
                 (format!("unsubscribe_all({who}) = {lost}"), steps)
             },
         );
@@ -323,7 +324,10 @@ impl Actor {
                     steps.push(Step::Enter { tab: number });
                     for (proof, _) in &shown {
                         let restored = cids & 1 << proof.1 != 0;
-                        steps.extend([Step::Begin, Step::Restore { op, person, proof: *proof, restored }]);
+                        steps.extend([
+                            Step::Begin { binds: true },
+                            Step::Restore { op, person, proof: *proof, restored },
+                        ]);
                     }
                 }
                 let proofs: Vec<Proof> = shown.iter().map(|(proof, _)| *proof).collect();
@@ -358,7 +362,7 @@ impl Actor {
             },
             |receipt| {
                 let issued = receipt.is_some();
-                let steps = vec![Step::Begin, Step::Put { op, person, cid: cid_id, issued }];
+                let steps = vec![Step::Begin { binds: true }, Step::Put { op, person, cid: cid_id, issued }];
                 (format!("put {op}({person:?}, {}) = {issued}", CID_NAMES[cid_id as usize]), steps)
             },
         );
@@ -379,7 +383,8 @@ impl Actor {
                     .expect("names are short")
             },
             |&dropped| {
-                let steps = vec![Step::Begin, Step::Delete { tab: number, cid: cid_id, dropped }];
+                let steps =
+                    vec![Step::Begin { binds: true }, Step::Delete { tab: number, cid: cid_id, dropped }];
                 (format!("delete(t{number}, {}) = {dropped}", CID_NAMES[cid_id as usize]), steps)
             },
         );
