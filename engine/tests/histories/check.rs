@@ -2,10 +2,10 @@
 //!
 //! Depth first over frontiers (how many steps each thread has done), with what was visited remembered by frontier and state.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 
-use crate::spec::{End, Step};
+use crate::spec::{Cids, End, OpId, Step, Tenancy};
 use crate::state::State;
 
 /// So many states are looked at before a history is called undecided; a thousandth of it is the rule.
@@ -45,6 +45,7 @@ pub(crate) struct Refuted {
 impl History {
     /// States looked at until an order was found.
     pub(crate) fn check(&self) -> Result<usize, Refuted> {
+        let end = End { taken: self.taken(), ..self.end.clone() };
         let start: Vec<Place> = self.threads.iter().map(|_| (0, 0)).collect();
         let mut stack = vec![(start.clone(), State::new(self.threads.len()))];
         let mut seen = HashSet::new();
@@ -61,7 +62,7 @@ impl History {
             }
             let next = self.candidates(&places);
             if next.is_empty() {
-                match state.is_end(&self.end) {
+                match state.is_end(&end) {
                     Ok(()) => return Ok(refuted.states),
                     Err(why) => refuted.last = Some(why),
                 }
@@ -72,11 +73,20 @@ impl History {
                 let steps = &self.threads[thread][call].steps;
                 let mut after = places.clone();
                 after[thread] = if step + 1 < steps.len() { (call, step + 1) } else { (call + 1, 0) };
-                let states = state.after(thread, &steps[step], &self.end);
+                let states = state.after(thread, &steps[step], &end);
                 stack.extend(states.into_iter().map(|state| (after.clone(), state)));
             }
         }
         Err(refuted)
+    }
+
+    fn taken(&self) -> BTreeMap<(OpId, Tenancy), Cids> {
+        let steps = self.threads.iter().flatten().flat_map(|call| &call.steps);
+        let takes = steps.filter_map(|step| match *step {
+            Step::Take { tenancy, broadcast, cids } => Some(((broadcast, tenancy), cids)),
+            _ => None,
+        });
+        takes.collect()
     }
 
     /// Threads whose next step may come now: no call returned before theirs began whose steps are not all done.

@@ -50,6 +50,7 @@ fn end(bound: &[u8], revocations: usize, told: &[(Tenancy, usize)], live: &[u8])
     End {
         ended: BTreeSet::new(),
         lanes: false,
+        taken: BTreeMap::new(),
         bindings: bindings.collect(),
         revocations,
         members: bound.len(),

@@ -125,6 +125,8 @@ pub(crate) enum Step {
 pub(crate) struct End {
     /// The tenancies that ended; what becomes of their events is free.
     pub(crate) ended: BTreeSet<Tenancy>,
+    /// What was handed out. Known from the start, so that a broadcast is placed where its deliveries can have come from.
+    pub(crate) taken: BTreeMap<(OpId, Tenancy), Cids>,
     /// Tabs may have been on lanes.
     pub(crate) lanes: bool,
     /// Of every live tab: its cids, and whether a user authorized them.

@@ -493,6 +493,14 @@ impl State {
             }
             possible += 1;
             certain += usize::from(!end.ended.contains(tenancy) && excluded != Some(tenancy.0));
+            let fits = match end.taken.get(&(op, *tenancy)) {
+                Some(cids) => *cids == member.all() || *cids == member.by_nobody,
+                // It is to be withheld, unless the connection has ended.
+                None => member.by_nobody == 0 || end.ended.contains(tenancy) || excluded == Some(tenancy.0),
+            };
+            if !fits {
+                return Vec::new();
+            }
             let sent = Sent { auth: member.auth, all: member.all(), by_nobody: member.by_nobody };
             next.sent.insert((op, *tenancy), sent);
         }
