@@ -9,9 +9,11 @@ use crate::engine::{Engine, Weigher};
 use crate::error::ConfigError;
 use crate::index::{ChannelIndex, Clock};
 use crate::lane::Lanes;
+use crate::observer::{Observer, Observers};
 use crate::queue::MAX_MESSAGES;
 use crate::realtime::Realtime;
 use crate::registry::Registry;
+use crate::shutdown::Latch;
 use crate::stats::Counters;
 use crate::sync::Swap;
 use crate::token::{KeyRing, SigningKey};
@@ -46,6 +48,7 @@ pub struct Builder<P> {
     clock: Clock,
     connections: usize,
     channels: usize,
+    observers: Vec<Box<dyn Observer>>,
 }
 
 impl<P> fmt::Debug for Builder<P> {
@@ -77,6 +80,7 @@ impl<P: Send + Sync + 'static> Builder<P> {
             clock: Clock(Arc::new(system_ms)),
             connections: 0,
             channels: 0,
+            observers: Vec::new(),
         }
     }
 
@@ -154,6 +158,15 @@ impl<P: Send + Sync + 'static> Builder<P> {
         self
     }
 
+    /// Somebody to be told of connections, channels and overflows while they happen. May be called several times: all are told, in this order.
+    ///
+    /// See [`Observer`] for an example.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
     /// # Errors
     /// A setting out of its range.
     pub fn build(self) -> Result<Realtime<P>, ConfigError> {
@@ -171,9 +184,15 @@ impl<P: Send + Sync + 'static> Builder<P> {
                 maximum: MAX_RECEIPT_LIFETIME,
             });
         }
+        let observers = Observers::new(self.observers);
         Ok(Realtime::from_engine(Engine {
             registry: Registry::new(self.connections),
-            index: ChannelIndex::new(self.channels, self.clock, self.lifetime.as_millis() as u64),
+            index: ChannelIndex::new(
+                self.channels,
+                self.clock,
+                self.lifetime.as_millis() as u64,
+                observers.clone(),
+            ),
             counters: Counters::new(),
             lanes: Lanes::new(),
             limits: self.limits,
@@ -183,6 +202,8 @@ impl<P: Send + Sync + 'static> Builder<P> {
             // A bound of `u64::MAX` means that nothing is weighed.
             weigher: self.weigher.map(|(bound, weigh)| (bound.min(u64::MAX - 1), weigh)),
             keys: Swap::new(Arc::new(KeyRing::new(self.keys))),
+            latch: Latch::new(),
+            observers,
         }))
     }
 }

@@ -72,6 +72,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
         self.check_client(client)?;
         self.check_keys(adds)?;
         self.check_keys(drops)?;
+        if !adds.is_empty() {
+            self.latch.check()?;
+        }
         let mut changes: BTreeMap<&Channel, Changes<'_>> = BTreeMap::new();
         for (channel, cid) in adds {
             changes.entry(channel).or_default().adds.insert(cid);
@@ -131,6 +134,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
         })
         .into_iter()
         .for_each(|outcome| {
+            for (channel, cid) in &outcome.dropped {
+                self.observers.tell(|one| one.revoked(&instance, channel, Some(cid)));
+            }
             applied.receipts.extend(outcome.receipts);
             applied.dropped.extend(outcome.dropped);
         });
@@ -144,6 +150,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
     ) -> Result<Transition, Error> {
         self.check_client(client)?;
         self.check_keys(bindings)?;
+        self.latch.check()?;
         let mut wanted: BTreeMap<&Channel, BTreeSet<&Cid>> = BTreeMap::new();
         for (channel, cid) in bindings {
             wanted.entry(channel).or_default().insert(cid);

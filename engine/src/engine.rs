@@ -14,8 +14,10 @@ use crate::event::Key;
 use crate::identity::{Client, Identity};
 use crate::index::{Cell, ChannelIndex, OWN_QUEUE};
 use crate::lane::Lanes;
+use crate::observer::Observers;
 use crate::queue::{Bound, Control, Entry, Pushed};
 use crate::registry::{Registry, SlotId, Ticket, Tickets};
+use crate::shutdown::Latch;
 use crate::stats::Counters;
 use crate::sync::Swap;
 use crate::text::Cid;
@@ -39,6 +41,8 @@ pub(crate) struct Engine<P> {
     /// What a queue's messages weigh together at most, and how they are weighed.
     pub(crate) weigher: Option<(u64, Weigher<P>)>,
     pub(crate) keys: Swap<KeyRing>,
+    pub(crate) latch: Latch,
+    pub(crate) observers: Observers,
 }
 
 impl<P> fmt::Debug for Engine<P> {

@@ -191,6 +191,8 @@ pub enum Error {
         /// The most that one engine holds.
         limit: usize,
     },
+    /// [`Realtime::shutdown`](crate::Realtime::shutdown) was called: nothing is connected, bound or broadcast any more.
+    ShutDown,
 }
 
 impl fmt::Display for Error {
@@ -201,6 +203,7 @@ impl fmt::Display for Error {
             Self::TooManyConnections { limit } => {
                 write!(f, "there is no room for another connection, the limit is {limit}")
             }
+            Self::ShutDown => f.write_str("the engine was shut down, make a new one to go on"),
         }
     }
 }

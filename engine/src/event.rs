@@ -68,6 +68,15 @@ pub enum CloseReason {
     Disconnected,
     /// The queue was full and the policy is [`Overflow::Close`](crate::Overflow::Close).
     Overflow,
+    /// [`Realtime::shutdown`](crate::Realtime::shutdown) was called.
+    Shutdown,
+}
+
+impl CloseReason {
+    /// Whether the receiver may still take what was queued before the end (rules Q2 and C7).
+    pub(crate) fn keeps_queued(self) -> bool {
+        matches!(self, Self::Overflow | Self::Shutdown)
+    }
 }
 
 impl fmt::Display for CloseReason {
@@ -76,6 +85,7 @@ impl fmt::Display for CloseReason {
             Self::Superseded => "superseded",
             Self::Disconnected => "disconnected",
             Self::Overflow => "overflow",
+            Self::Shutdown => "shutdown",
         })
     }
 }

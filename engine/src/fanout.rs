@@ -257,12 +257,20 @@ impl<P: Send + Sync + 'static> Engine<P> {
     ) -> bool {
         let Member { slot, auth, .. } = *member;
         let queue = self.registry.slots.queue(slot);
+        let tell = |first: bool| {
+            if first {
+                self.observers.tell(|one| one.overflowed(&self.registry.slot(slot).peek_tenant().client));
+            }
+        };
         match self.overflow {
+            // Told of when it ends.
             Overflow::Close => queue.close(),
-            Overflow::DropNewest => queue.note_lost(1),
+            Overflow::DropNewest => tell(queue.note_lost(1)),
             Overflow::Reset => {
                 // Heavier than the whole bound: nothing would be gained by a reset.
-                if bound.weight <= bound.bytes && queue.reset(&self.registry.slot(slot).tally, caught) {
+                let worth = bound.weight <= bound.bytes;
+                if worth && let Some(first) = queue.reset(&self.registry.slot(slot).tally, caught) {
+                    tell(first);
                     let pushed = publication.push(queue, place as u32, auth, bound);
                     // In any case: a reset may have moved control events behind the back of a receiver about to sleep.
                     caught.attempt(|| self.wake(slot));
@@ -272,7 +280,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                         Pushed::Full => {}
                     }
                 }
-                queue.note_lost(1);
+                tell(queue.note_lost(1));
             }
         }
         false

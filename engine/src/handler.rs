@@ -129,8 +129,11 @@ impl<'a, P: Send + Sync + 'static> Handler<'a, P> {
     /// Applies the subscriptions, then sends the broadcasts in call order.
     ///
     /// # Errors
-    /// A name of the handler's client beyond the limits; nothing happened.
+    /// A name of the handler's client beyond the limits; the engine was shut down meanwhile. Nothing happened.
     pub fn commit(self) -> Result<Committed<P>, Error> {
+        if !self.broadcasts.is_empty() {
+            self.engine.latch.check()?;
+        }
         let applied = self.engine.apply(&self.client, &self.adds, &self.drops)?;
         let _pin = epoch::pin();
         let originator = self.engine.registry.live(self.client.instance());

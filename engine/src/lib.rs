@@ -24,11 +24,13 @@ mod lane;
 mod lifecycle;
 #[cfg(all(test, holocast_loom))]
 mod loom_tests;
+mod observer;
 #[expect(unsafe_code, reason = "the only home of unsafe")]
 mod queue;
 mod realtime;
 mod receipt;
 mod registry;
+mod shutdown;
 mod sliced;
 mod stats;
 mod subscriptions;
@@ -49,6 +51,7 @@ pub use identity::{Client, Identity};
 pub use inspect::{Binding, Member};
 pub use lane::{Batch, Lane, LaneConnected, LaneEvent, LaneKey, Receivers};
 pub use lifecycle::Connected;
+pub use observer::Observer;
 pub use queue::{Cids, Delivery};
 pub use realtime::Realtime;
 pub use receipt::{Receipt, Stamp};

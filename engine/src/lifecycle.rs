@@ -71,6 +71,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         lane: Option<(&LaneCore<P>, u64)>,
     ) -> Result<Attached, Error> {
         self.check_client(client)?;
+        self.latch.check()?;
         let _pin = epoch::pin();
         let mut caught = Caught::default();
         loop {
@@ -81,14 +82,20 @@ impl<P: Send + Sync + 'static> Engine<P> {
                         // Its end is on the way; the name is free as soon as nothing more reaches it (as in `end`).
                         self.registry.slots.queue(slot).close();
                         self.leave_lane_early(slot, &tenant, &mut caught);
-                        self.registry.leave(client.instance(), slot);
+                        self.leave_name(slot, &tenant);
                     } else if let Some(mut attached) = self.supersede(client, slot, &tenant) {
+                        self.observers.tell(|one| one.connected(client, true));
                         attached.caught.add(caught);
                         return Ok(attached);
                     }
                 }
                 None => {
                     let Some((slot, tenant)) = self.move_in(client, lane)? else { continue };
+                    self.observers.tell(|one| one.connected(client, false));
+                    if self.latch.was_shut_before() {
+                        self.move_out(slot, &tenant, lane.is_some());
+                        return Err(Error::ShutDown);
+                    }
                     let restore = || self.restore(slot, &tenant, receipts);
                     let mut fresh = catch_unwind(AssertUnwindSafe(restore)).unwrap_or_else(|panic| {
                         // Of the clock: there is no receiving half that could end the tenancy.
@@ -323,6 +330,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             }
             let next = Tenant { client: client.clone(), ..Tenant::clone(&old) };
             let Some(tenant) = self.change_tenant(found.slot, &old, next) else { continue };
+            self.observers.tell(|one| one.identified(&old.client, client));
             if tenant.auth != old.auth {
                 let mut dropped = Vec::new();
                 for cell in self.registry.slot(found.slot).joined.visit() {
@@ -366,7 +374,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         queue.close();
         let seat = self.registry.seat(slot);
         let closed = (seat.lane != OWN_QUEUE).then(|| self.leave_lane(slot));
-        self.registry.leave(tenant.client.instance(), slot);
+        self.leave_name(slot, &tenant);
         self.registry.unclaim(&tenant.client, slot, tenant.ticket);
         for cell in place.joined.end() {
             // Swaps the snapshot even if the slot is no member: a subscriber on its way fails and finds the tenant closed (I3).
@@ -376,7 +384,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             });
         }
         let mut caught = Caught::default();
-        if reason != CloseReason::Overflow {
+        if !reason.keeps_queued() {
             queue.release(&place.tally, &mut caught);
         }
         caught.attempt(|| tenant.parker.wake());
@@ -386,6 +394,20 @@ impl<P: Send + Sync + 'static> Engine<P> {
         self.let_go_of_slot(slot);
         caught.go_on();
         true
+    }
+
+    /// The name of a tenancy that has ended leads nowhere any more: by whoever comes first.
+    fn leave_name(&self, slot: SlotId, tenant: &Tenant) {
+        if self.registry.leave(tenant.client.instance(), slot)
+            && let State::Closed(reason) = tenant.state
+        {
+            self.observers.tell(|one| {
+                if reason == CloseReason::Overflow {
+                    one.overflowed(&tenant.client);
+                }
+                one.disconnected(&tenant.client, reason);
+            });
+        }
     }
 
     /// As [`Engine::end`], for a connection at home on a lane and still served there, whose host wants to hear no more of it.

@@ -92,6 +92,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
     ) -> Result<Arc<Message<P>>, Error> {
         channel.check(&self.limits)?;
         self.limits.check_name("action", &action)?;
+        self.latch.check()?;
         let weight = self.weigher.as_ref().map_or(0, |(_, weigh)| weigh(&params));
         Ok(Arc::new(Message { channel: channel.clone(), action, params, weight }))
     }
@@ -188,6 +189,34 @@ impl<P: Send + Sync + 'static> Realtime<P> {
     /// ```
     pub fn disconnect(&self, instance: &str) -> bool {
         self.engine.disconnect(instance)
+    }
+
+    /// Ends all connections, each with [`Closed(Shutdown)`](crate::CloseReason::Shutdown) after what is queued for it, and refuses whatever would
+    /// connect, bind or broadcast from here on (rule C7): what takes away still works. Returns how many connections it told.
+    ///
+    /// A connection with a queue of its own has ended when this returns, its receiver takes what is left; one on a [`Lane`] ends when its lane
+    /// has worked off what waits. Once [`Stats::connections`] and [`Stats::queued`] are 0 everything has been taken.
+    ///
+    /// # Complexity
+    /// As [`Realtime::disconnect`], for each connection.
+    ///
+    /// ```
+    /// use holocast::{Client, CloseReason, Error, Event, Identity, Realtime, channel};
+    ///
+    /// let realtime = Realtime::new();
+    /// let mut tab = realtime.connect(&Client::new("tab-1"))?.connection;
+    /// realtime.subscribe(&Identity::instance("tab-1"), &channel!("news"), "page")?;
+    /// realtime.broadcast_action(&channel!("news"), "add", "the last one")?;
+    /// assert_eq!(realtime.shutdown(), 1);
+    ///
+    /// assert_eq!(realtime.broadcast_action(&channel!("news"), "add", "too late"), Err(Error::ShutDown));
+    /// assert!(matches!(tab.try_recv(), Ok(Event::Subscribed(_))));
+    /// assert!(matches!(tab.try_recv(), Ok(Event::Broadcast(_))));
+    /// assert!(matches!(tab.try_recv(), Ok(Event::Closed(CloseReason::Shutdown))));
+    /// # Ok::<(), holocast::Error>(())
+    /// ```
+    pub fn shutdown(&self) -> usize {
+        self.engine.shutdown()
     }
 
     /// Changes the session and the user of a live connection: login, logout, rotation (rules C5 and C6). What another user

@@ -39,6 +39,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
     ) -> Result<usize, Error> {
         self.check_identity(identity)?;
         self.check_key(channel, cid)?;
+        self.latch.check()?;
         let _pin = epoch::pin();
         let mut recorded = Recorded::default();
         let mut granted: Vec<Granted> = Vec::new();
@@ -134,6 +135,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             .iter()
             .filter_map(|revoked| revoked.leaving.as_ref())
             .for_each(|leaving| leaving.forget(self, &cell));
+        self.observers.tell(|one| one.revoked(identity, channel, cid));
         revoked
     }
 }

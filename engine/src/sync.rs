@@ -129,8 +129,9 @@ mod production {
             });
         }
 
-        pub(crate) fn remove_if(&self, key: &K, mut holds: impl FnMut(&V) -> bool) {
-            let _ = self.0.pin().remove_if(key, |_, value| holds(value));
+        /// Whether it was removed.
+        pub(crate) fn remove_if(&self, key: &K, mut holds: impl FnMut(&V) -> bool) -> bool {
+            matches!(self.0.pin().remove_if(key, |_, value| holds(value)), Ok(Some(_)))
         }
 
         pub(crate) fn for_each(&self, mut f: impl FnMut(&K, &V)) {
@@ -357,11 +358,9 @@ mod stand_in {
             }
         }
 
-        pub(crate) fn remove_if(&self, key: &K, mut holds: impl FnMut(&V) -> bool) {
+        pub(crate) fn remove_if(&self, key: &K, mut holds: impl FnMut(&V) -> bool) -> bool {
             let mut map = self.0.lock().unwrap();
-            if map.get(key).is_some_and(&mut holds) {
-                map.remove(key);
-            }
+            map.get(key).is_some_and(&mut holds) && map.remove(key).is_some()
         }
 
         pub(crate) fn for_each(&self, mut f: impl FnMut(&K, &V)) {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use super::snapshot::{Draft, Snapshot};
 use super::tree::{Entry, Set};
 use crate::channel::Channel;
+use crate::observer::Observers;
 use crate::receipt::Stamp;
 use crate::sync::{AtomicU64, Loaded, Map, Ordering, Swap};
 
@@ -98,10 +99,11 @@ pub(crate) struct ChannelIndex {
     /// Revocations of this stamp or older may be gone, so receipts of this stamp or older are expired whatever the clock says.
     horizon: AtomicU64,
     due: Swap<Set<Due>>,
+    observers: Observers,
 }
 
 impl ChannelIndex {
-    pub(crate) fn new(expected: usize, clock: Clock, lifetime_ms: u64) -> Self {
+    pub(crate) fn new(expected: usize, clock: Clock, lifetime_ms: u64, observers: Observers) -> Self {
         Self {
             cells: Map::with_capacity(expected),
             clock,
@@ -111,6 +113,7 @@ impl ChannelIndex {
             retirements: AtomicU64::new(0),
             horizon: AtomicU64::new(0),
             due: Swap::new(Arc::new(Set::default())),
+            observers,
         }
     }
 
@@ -257,6 +260,11 @@ impl ChannelIndex {
             self.unlink(cell);
         } else if let Some(oldest) = next.revocations.oldest() {
             self.note_due(cell, oldest);
+        }
+        match (current.has_no_members(), next.has_no_members()) {
+            (true, false) => self.observers.tell(|one| one.channel_opened(&cell.channel, next.stamp)),
+            (false, true) => self.observers.tell(|one| one.channel_closed(&cell.channel, next.stamp)),
+            _ => {}
         }
         true
     }

@@ -40,7 +40,7 @@ impl Snapshot {
         self.has_no_members() && self.revocations.is_empty() && self.handles == 0
     }
 
-    fn has_no_members(&self) -> bool {
+    pub(super) fn has_no_members(&self) -> bool {
         self.members.is_empty() && self.lanes.is_empty()
     }
 

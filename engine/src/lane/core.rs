@@ -263,21 +263,27 @@ impl<P: Send + Sync + 'static> Engine<P> {
     /// A lane was full: acts by the policy; whether the entry got in after all, and whether to wake the consumer.
     #[cold]
     fn lane_overflow(&self, lane: &LaneCore<P>, entry: Entry<P>, caught: &mut Caught) -> (bool, bool) {
+        let tell = |first: bool| {
+            if first {
+                self.observers.tell(|one| one.lane_overflowed());
+            }
+        };
         let note_away = |entry: &Entry<P>| {
             if let Entry::Broadcast(parcel) = entry {
-                self.for_each_away(lane, parcel, |slot| self.registry.slots.queue(slot).note_lost(1));
+                self.for_each_away(lane, parcel, |slot| _ = self.registry.slots.queue(slot).note_lost(1));
             }
         };
         // In this order, as depart() has the opposite one: what one of both does the other sees (L5).
         let refuse = |entry: &Entry<P>| {
-            lane.queue.note_lost(1);
+            tell(lane.queue.note_lost(1));
             note_away(entry);
         };
         let dropped = if self.overflow == Overflow::DropNewest { None } else { lane.queue.reset_to() };
-        let Some(dropped) = dropped else {
+        let Some((dropped, first)) = dropped else {
             refuse(&entry);
             return (false, false);
         };
+        tell(first);
         for opened in dropped {
             if let Opened::Entry(node) = &opened {
                 note_away(&node.entry);
@@ -517,6 +523,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 drop(self.forward_control(slot, born, event, &mut caught));
                 caught.go_on();
             }
+            Entry::Shutdown { slot, born } => self.shut_down_one(slot, born),
             // Of those who are gone.
             Entry::Closed { .. } | Entry::Ready(_) => {}
         }

@@ -337,6 +337,10 @@ impl<P: Send + Sync + 'static> Lane<P> {
                 self.guests.ready(key);
                 None
             }
+            Entry::Shutdown { slot, born } => {
+                self.engine.shut_down_one(slot, born);
+                None
+            }
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) enum Entry<P> {
     Closed { slot: u32, born: u32, token: u64, reason: CloseReason },
     /// A connection that the lane serves from a queue of its own has something to take.
     Ready(u64),
+    /// The connection of that tenancy is to be ended when all before this was handed out (rule C7).
+    Shutdown { slot: u32, born: u32 },
 }
 
 impl<P> Entry<P> {
@@ -46,7 +48,7 @@ impl<P> Entry<P> {
     pub(crate) fn deliveries(&self) -> usize {
         match self {
             Self::Broadcast(parcel) => parcel.deliveries(),
-            Self::Control { .. } | Self::Closed { .. } | Self::Ready(_) => 0,
+            Self::Control { .. } | Self::Closed { .. } | Self::Ready(_) | Self::Shutdown { .. } => 0,
         }
     }
 

@@ -86,7 +86,7 @@ fn q1_weights_are_bounded_and_given_back_when_taken_or_refused() {
     );
     assert_eq!(take(&queue, &tally), Some(6));
     assert_eq!(send(&queue, 6, &bound(6)), Pushed::Sent);
-    assert!(queue.reset(&tally, &mut Caught::default()));
+    assert!(queue.reset(&tally, &mut Caught::default()).is_some());
     assert_eq!(send(&queue, 10, &bound(10)), Pushed::Sent);
 }
 
@@ -131,7 +131,7 @@ fn q2_a_reset_keeps_control_events_in_order_and_tells_how_many_went() {
     drop(queue.take(1, &tally));
     queue.push_control(Control::Unsubscribed(vec![key("second")]));
     push();
-    assert!(queue.reset(&tally, &mut Caught::default()));
+    assert!(queue.reset(&tally, &mut Caught::default()).is_some());
     assert_eq!((Arc::strong_count(&params), queue.queued()), (1, 0));
     assert!(matches!(queue.take(1, &tally), Taken::Lagged(2)));
     for name in ["first", "second"] {

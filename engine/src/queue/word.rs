@@ -456,19 +456,15 @@ impl<P> Queue<P> {
     }
 
     /// Overflow policy `Reset`: releases the queued messages, keeps the control events, and leaves a note of how many went.
-    /// Returns false if another consumer is at work, which makes room itself.
-    pub(crate) fn reset(&self, tally: &Tally, caught: &mut Caught) -> bool {
-        match self.reset_to() {
-            Some(dropped) => {
-                self.release_chain(dropped, tally, caught);
-                true
-            }
-            None => false,
-        }
+    /// Returns whether they are the first lost since the receiver was told; `None` if another consumer is at work, which makes room itself.
+    pub(crate) fn reset(&self, tally: &Tally, caught: &mut Caught) -> Option<bool> {
+        let (dropped, first) = self.reset_to()?;
+        self.release_chain(dropped, tally, caught);
+        Some(first)
     }
 
     /// The same, with the messages given to the caller to be released.
-    pub(crate) fn reset_to(&self) -> Option<Chain<P>> {
+    pub(crate) fn reset_to(&self) -> Option<(Chain<P>, bool)> {
         if !self.lock() {
             return None;
         }
@@ -478,9 +474,9 @@ impl<P> Queue<P> {
         self.batch.store(controls, Ordering::Relaxed);
         self.empty_batch();
         // AcqRel: pairs with lost(). The receiver reads the count at its next take.
-        self.lagged.fetch_add(count, Ordering::AcqRel);
+        let before = self.lagged.fetch_add(count, Ordering::AcqRel);
         self.unlock();
-        Some(messages)
+        Some((messages, before == 0 && count > 0))
     }
 
     /// No message is in the batch any more. Under the lock.
@@ -489,10 +485,10 @@ impl<P> Queue<P> {
         self.batch_len.store(turn, Ordering::Relaxed);
     }
 
-    /// Notes messages that were lost while the connection lives on.
-    pub(crate) fn note_lost(&self, messages: u64) {
+    /// Notes messages that were lost while the connection lives on; whether they are the first since the receiver was told.
+    pub(crate) fn note_lost(&self, messages: u64) -> bool {
         // AcqRel: pairs with lost(). The receiver reads the count at its next take.
-        self.lagged.fetch_add(messages, Ordering::AcqRel);
+        self.lagged.fetch_add(messages, Ordering::AcqRel) == 0
     }
 
     /// Lost messages that the receiver was not told of yet. Whoever notes one later sees what the caller did before.

@@ -101,8 +101,9 @@ impl<P: Send + Sync + 'static> Registry<P> {
         self.instances.get_or_insert_with(instance, || slot) == slot
     }
 
-    pub(crate) fn leave(&self, instance: &Text, slot: SlotId) {
-        self.instances.remove_if(instance, |entered| *entered == slot);
+    /// Whether the name led there: true once for each tenancy that was entered.
+    pub(crate) fn leave(&self, instance: &Text, slot: SlotId) -> bool {
+        self.instances.remove_if(instance, |entered| *entered == slot)
     }
 
     pub(crate) fn for_each_instance(&self, mut f: impl FnMut(SlotId)) {
