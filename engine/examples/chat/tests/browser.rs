@@ -195,8 +195,32 @@ impl Page<'_> {
             let path = directory.join(format!("{name}-{kind}.png"));
             self.browser.driver.screenshot(&path).await.expect("a picture");
         }
+        let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+        cdp.send_raw("Emulation.setEmulatedMedia", dark).await.expect("dark");
+        let path = directory.join(format!("{name}-dark.png"));
+        self.browser.driver.screenshot(&path).await.expect("a picture");
+        cdp.send_raw("Emulation.setEmulatedMedia", json!({ "features": [] })).await.expect("as it was");
         cdp.send_raw("Emulation.clearDeviceMetricsOverride", json!({})).await.expect("no size");
     }
+}
+
+/// Some talk to look at.
+async fn stage_talk(ann: &Page<'_>, bob: &Page<'_>) {
+    for (page, text) in [
+        (ann, "The kettle is on. Who wants tea?"),
+        (bob, "Me! Two cups, I have a second tab open."),
+        (ann, "Then the second tab gets the biscuit."),
+    ] {
+        page.says(text).await;
+        for page in [ann, bob] {
+            page.hears(text).await;
+        }
+    }
+    bob.click("[aria-label='Notify ann']").await;
+    bob.browser.driver.send_alert_text("milk or lemon?").await.expect("a prompt");
+    bob.browser.driver.accept_alert().await.expect("a prompt");
+    ann.shows("document.querySelector('#notes li')").await;
+    ann.picture("talk").await;
 }
 
 async fn the_page_works(query: &str) {
@@ -204,7 +228,6 @@ async fn the_page_works(query: &str) {
     let (ann, bob) = (stage.ann.enter(query, "ann").await, stage.bob.enter(query, "bob").await);
     let second = stage.bob.open(query).await;
     second.is_in().await;
-    ann.picture(&format!("empty{}", query.replace('?', "-"))).await;
 
     // Text is text, whatever it looks like.
     ann.says("<b>hello</b> & welcome").await;
@@ -222,6 +245,9 @@ async fn the_page_works(query: &str) {
     second.says("good morning").await;
     ann.hears("good morning").await;
     bob.hears("good morning").await;
+
+    bob.element("#say input").await.clear().await.expect("cleared");
+    stage_talk(&ann, &bob).await;
 
     // Each room has its own talk.
     ann.click("#rooms li:nth-child(2) button").await;
