@@ -108,9 +108,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // WebSockets have left the server's sight, so their permits are waited for.
     let ended = async { (server.await, app.tabs.acquire_many(MAX_TABS).await.is_ok()) };
     match tokio::time::timeout(PATIENCE, ended).await {
-        Ok((served, _)) => Ok(served??),
-        Err(_) => Ok(tracing::warn!("some tabs did not take what was queued")),
+        Ok((served, _)) => served??,
+        Err(_) => tracing::warn!("some tabs did not take what was queued"),
     }
+    Ok(())
 }
 
 /// Ctrl-C, or the signal by which service managers end a process.

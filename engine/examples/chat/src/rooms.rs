@@ -17,6 +17,9 @@ use crate::{Answer, Refusal, refuse};
 
 /// A real host has its rooms, and all that is in them, in a database.
 pub(crate) const NAMES: [&str; 4] = ["lobby", "kitchen", "garden", "workshop"];
+/// In characters.
+pub(crate) const MAX_NAME: usize = 24;
+const MAX_TEXT: usize = 500;
 /// How many messages of a room are kept, for a tab that joins, comes back or has lagged.
 const KEPT: usize = 50;
 
@@ -44,22 +47,12 @@ struct Said {
 pub(crate) enum Action {
     Join,
     Leave,
-    /// The room as it is: for a tab that has joined, come back or lagged.
     Load,
-    Say {
-        text: String,
-    },
+    Say { text: String },
     Typing,
-    Notify {
-        user: String,
-        text: String,
-    },
-    Kick {
-        user: String,
-    },
-    Grant {
-        user: String,
-    },
+    Notify { user: String, text: String },
+    Kick { user: String },
+    Grant { user: String },
 }
 
 /// The text without blanks around it, if it has 1 to `limit` characters.
@@ -81,6 +74,7 @@ pub(crate) async fn act(tab: Tab, Path(name): Path<String>, Json(action): Json<A
         // Held to the end: no kick falls between a question and what is done upon its answer, and messages arrive in the order of their ids.
         let mut room = room.lock();
         let joined = realtime.bindings_of(&tab.name).iter().any(|binding| binding.channel == channel);
+        let owned = room.owner.as_deref() == Some(user);
         let mut handler = realtime.handler(client);
         match action {
             Action::Join if room.removed.contains(user) => {
@@ -92,10 +86,12 @@ pub(crate) async fn act(tab: Tab, Path(name): Path<String>, Json(action): Json<A
             }
             _ if !joined => return refuse(StatusCode::FORBIDDEN, format!("join {name} first")),
             Action::Leave => handler.delete_subscription(&channel, "page")?,
+            // For a tab that has joined, come back or lagged.
             Action::Load => return Ok(Json(&*room).into_response()),
             Action::Say { text } => {
                 let id = room.said.back().map_or(1, |last| last.id + 1);
-                let said = Said { id, from: user.to_owned(), text: fits("message", &text, 500)?.to_owned() };
+                let said =
+                    Said { id, from: user.to_owned(), text: fits("message", &text, MAX_TEXT)?.to_owned() };
                 // Not to this tab, which gets it as an echo in the answer.
                 handler.broadcast_json(&channel, "said", &said)?;
                 room.said.push_back(said);
@@ -107,15 +103,11 @@ pub(crate) async fn act(tab: Tab, Path(name): Path<String>, Json(action): Json<A
                 handler.broadcast_json_except(&[Identity::user(user)], &channel, "typing", user)?;
             }
             Action::Notify { user: other, text } => {
-                let note = json!({ "from": user, "text": fits("notification", &text, 500)? });
-                handler.broadcast_json(&channel!("user", other), "notification", &note)?;
+                let to = channel!("user", fits("name", &other, MAX_NAME)?);
+                let note = json!({ "from": user, "text": fits("notification", &text, MAX_TEXT)? });
+                handler.broadcast_json(&to, "notification", &note)?;
             }
-            Action::Kick { user: other } | Action::Grant { user: other }
-                if room.owner.as_deref() != Some(user) || other == user =>
-            {
-                return refuse(StatusCode::FORBIDDEN, format!("you may not do this to {other}"));
-            }
-            Action::Kick { user: other } => {
+            Action::Kick { user: other } if owned && other != user && room.members.contains(&other) => {
                 // All tabs of the other user at one instant, and no receipt from before is worth anything from here on (rules S4, R2).
                 // No matter of the handler's: the bindings are not this tab's.
                 realtime.unsubscribe_all(&Identity::user(&other), &channel)?;
@@ -124,11 +116,14 @@ pub(crate) async fn act(tab: Tab, Path(name): Path<String>, Json(action): Json<A
                 room.removed.insert(other);
                 handler.broadcast_json(&channel, "removed", &room.removed)?;
             }
-            Action::Grant { user: other } => {
+            Action::Grant { user: other } if owned && room.removed.contains(&other) => {
                 // Takes back the kick, and brings in all tabs that are there (rules S1, S2).
                 realtime.subscribe(&Identity::user(&other), &channel, "page")?;
                 room.removed.remove(&other);
                 handler.broadcast_json(&channel, "removed", &room.removed)?;
+            }
+            Action::Kick { user: other } | Action::Grant { user: other } => {
+                return refuse(StatusCode::FORBIDDEN, format!("you may not do this to {other}"));
             }
         }
         let committed = handler.commit()?;

@@ -12,7 +12,7 @@ use holocast::{Client, Id, Identity, Key, channel};
 use parking_lot::RwLock;
 use serde_json::json;
 
-use crate::rooms::{NAMES, fits};
+use crate::rooms::{MAX_NAME, NAMES, fits};
 use crate::{Answer, App, Chat, Refusal, refuse};
 
 /// One browser.
@@ -77,23 +77,22 @@ impl FromRequestParts<App> for Tab {
     }
 }
 
-/// A page was loaded: names its tab, and begins a session if the browser has none.
-pub(crate) async fn open_tab(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
-    let name = |session: &Session| {
-        Json(json!({ "tab": format!("{}.{}", session.name, hex(random::<8>())), "rooms": NAMES }))
-    };
-    match app.session(&headers) {
-        Ok(session) => name(&session).into_response(),
-        Err(_) => {
-            let session = Arc::new(Session { name: hex(random::<8>()), user: RwLock::default() });
-            (app.cookie(&session), name(&session)).into_response()
-        }
-    }
+/// Names a tab, and begins a session if the browser has none. Only a page of this origin can send JSON, so no other replaces a session.
+pub(crate) async fn open_tab(State(app): State<App>, headers: HeaderMap, Json(()): Json<()>) -> Answer {
+    let known = app.session(&headers).ok();
+    let begin = || Arc::new(Session { name: hex(random::<8>()), user: RwLock::default() });
+    let session = known.clone().unwrap_or_else(begin);
+    let tab = format!("{}.{}", session.name, hex(random::<8>()));
+    let answer = Json(json!({ "tab": tab, "rooms": NAMES, "user": *session.user.read() }));
+    Ok(match known {
+        Some(_) => answer.into_response(),
+        None => (app.cookie(&session), answer).into_response(),
+    })
 }
 
 pub(crate) async fn login(tab: Tab, Json(name): Json<String>) -> Answer {
     // A real host asks for a password here.
-    tab.app.identify(&tab.session, Some(fits("name", &name, 24)?))
+    tab.app.identify(&tab.session, Some(fits("name", &name, MAX_NAME)?))
 }
 
 pub(crate) async fn logout(tab: Tab) -> Answer {

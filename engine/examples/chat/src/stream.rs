@@ -4,6 +4,7 @@
 //! `EventSource` has nothing but the URL, which ends up in logs; and it decides itself when to come back, and with what.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +15,10 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
 use axum::response::IntoResponse;
 use axum::{Json, body::Body};
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::unfold;
+use futures_util::stream::{self, Stream, StreamExt};
 use holocast::sse::{Frame, KEEP_ALIVE, Writer};
-use holocast::{Connection, Event, Receipt, channel};
+use holocast::{Event, channel};
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 
 use crate::session::{Session, Tab};
@@ -28,7 +28,7 @@ use crate::{Answer, App, Chat, MAX_REQUEST, Refusal, refuse};
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 /// A WebSocket that takes nothing for so long is closed.
 const STALLED: Duration = Duration::from_secs(20);
-/// What a tab that is slow on purpose waits after each event, to show what becomes of it.
+/// How long a tab that is slow on purpose waits for each event, to show what becomes of it.
 const SLOW: Duration = Duration::from_millis(500);
 
 /// How a tab introduces itself.
@@ -41,8 +41,12 @@ pub(crate) struct Hello {
 }
 
 impl Chat {
-    /// A connection, the receipts to be told before what is queued, and a permit to be held as long.
-    fn open(&self, session: &Session, hello: &Hello) -> Result<Opened, Refusal> {
+    /// Connects a tab. What it is told: an event, or nothing for a time, to keep the connection alive.
+    fn open(
+        &self,
+        session: &Session,
+        hello: &Hello,
+    ) -> Result<impl Stream<Item = Option<Event<Frame>>> + use<>, Refusal> {
         session.owns(&hello.tab)?;
         let permit = Arc::clone(&self.tabs).try_acquire_owned()?;
         // A token that does not hold binds nothing, and the page misses it among the receipts it gets: of a server that has ended, say.
@@ -57,33 +61,32 @@ impl Chat {
         let you = json!({ "user": *user, "ready": hello.tab });
         self.realtime.broadcast_json(&channel!("session", &session.name), "you", &you)?;
         self.changed.notify_one();
-        let receipts = connected.receipts.into_iter().chain(own.receipts).collect();
-        Ok((connected.connection, receipts, permit))
+
+        let receipts = connected.receipts.into_iter().chain(own.receipts);
+        let pace = if hello.slow { SLOW } else { Duration::ZERO };
+        // When the browser goes away this is dropped, and the connection with it.
+        let queued = stream::unfold((connected.connection, permit), move |mut state| async move {
+            if !pace.is_zero() {
+                sleep(pace).await;
+            }
+            match timeout(KEEP_ALIVE_EVERY, state.0.recv()).await {
+                Ok(event) => Some((Some(event?), state)),
+                Err(_) => Some((None, state)),
+            }
+        });
+        Ok(stream::iter(receipts.map(|receipt| Some(Event::Subscribed(receipt)))).chain(queued))
     }
 }
 
-type Opened = (Connection<Frame>, Vec<Receipt>, OwnedSemaphorePermit);
-
 pub(crate) async fn events(State(app): State<App>, headers: HeaderMap, Json(hello): Json<Hello>) -> Answer {
-    let session = app.session(&headers)?;
-    let (connection, receipts, permit) = app.open(&session, &hello)?;
-    let (mut writer, mut out, slow) = (Writer::new(&app.realtime), BytesMut::new(), hello.slow);
-    receipts.into_iter().for_each(|receipt| _ = writer.write(&Event::Subscribed(receipt), &mut out));
-    // When the browser goes away this is dropped, and the connection with it.
-    let state = (connection, writer, out, true, permit);
-    let body = unfold(state, move |(mut connection, mut writer, mut out, mut goes_on, permit)| async move {
-        if out.is_empty() && goes_on {
-            let bytes = if slow { 1 } else { 16 << 10 };
-            match timeout(KEEP_ALIVE_EVERY, writer.write_next(&mut connection, &mut out, bytes)).await {
-                Ok(more) => goes_on = more,
-                Err(_) => out.extend_from_slice(KEEP_ALIVE),
-            }
-            if slow {
-                sleep(SLOW).await;
-            }
+    let events = app.open(&*app.session(&headers)?, &hello)?;
+    let (mut writer, mut out) = (Writer::new(&app.realtime), BytesMut::new());
+    let body = events.map(move |event| {
+        match event {
+            Some(event) => _ = writer.write(&event, &mut out),
+            None => out.extend_from_slice(KEEP_ALIVE),
         }
-        let bytes = out.split().freeze();
-        (!bytes.is_empty()).then(|| (Ok::<_, Infallible>(bytes), (connection, writer, out, goes_on, permit)))
+        Ok::<_, Infallible>(out.split().freeze())
     });
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(body)).into_response())
@@ -108,39 +111,27 @@ pub(crate) async fn socket(State(app): State<App>, headers: HeaderMap, upgrade: 
 /// Until either side ends it.
 async fn converse(app: &Chat, session: &Session, socket: &mut WebSocket) -> Result<(), Refusal> {
     let Some(hello) = timeout(STALLED, socket.recv()).await? else { return Ok(()) };
-    let hello: Hello = serde_json::from_str(hello?.to_text()?)?;
-    let (mut connection, receipts, _permit) = app.open(session, &hello)?;
+    let Ok(hello) = serde_json::from_str(hello?.to_text()?) else {
+        return refuse(StatusCode::BAD_REQUEST, "the first message is no hello");
+    };
+    let mut events = pin!(app.open(session, &hello)?);
     let (writer, mut out) = (Writer::new(&app.realtime), BytesMut::new());
-    for receipt in receipts {
-        writer.write_receipt(&receipt, &mut out);
-        socket.send(text(&mut out)).await?;
-    }
     loop {
         let event = tokio::select! {
-            event = timeout(KEEP_ALIVE_EVERY, connection.recv()) => event,
-            received = socket.recv() => match received {
-                // Nothing is expected, but pings are answered by this, and the end is seen.
-                Some(Ok(_)) => continue,
-                _ => return Ok(()),
-            },
+            event = events.next() => event,
+            // Nothing is expected, but pings are answered by this, and the end is seen.
+            received = socket.recv() => match received { Some(Ok(_)) => continue, _ => None },
         };
         let message = match event {
-            Ok(Some(event)) => {
+            Some(Some(event)) => {
                 writer.write_json(&event, &mut out);
-                text(&mut out)
+                Message::Text(out.split().freeze().try_into().expect("JSON is UTF-8"))
             }
-            Ok(None) => return Ok(()),
-            Err(_) => Message::Ping(Bytes::new()),
+            Some(None) => Message::Ping(Bytes::new()),
+            None => return Ok(()),
         };
         timeout(STALLED, socket.send(message)).await??;
-        if hello.slow {
-            sleep(SLOW).await;
-        }
     }
-}
-
-fn text(out: &mut BytesMut) -> Message {
-    Message::Text(out.split().freeze().try_into().expect("JSON is UTF-8"))
 }
 
 /// Ends the tab's own connection, as a network that fails does: the page comes back with its receipts.
