@@ -28,6 +28,9 @@ const KEPT: usize = 50;
 pub(crate) struct Room {
     /// Who came first.
     owner: Option<String>,
+    /// Who has ever joined: they can be removed, also while they are away.
+    #[serde(skip)]
+    guests: BTreeSet<String>,
     removed: BTreeSet<String>,
     said: VecDeque<Said>,
     pub(crate) members: BTreeSet<String>,
@@ -82,6 +85,7 @@ pub(crate) async fn act(tab: Tab, Path(name): Path<String>, Json(action): Json<A
             }
             Action::Join => {
                 room.owner.get_or_insert_with(|| user.to_owned());
+                room.guests.insert(user.to_owned());
                 handler.put_subscription(&channel, "page")?;
             }
             _ if !joined => return refuse(StatusCode::FORBIDDEN, format!("join {name} first")),
@@ -107,7 +111,7 @@ pub(crate) async fn act(tab: Tab, Path(name): Path<String>, Json(action): Json<A
                 let note = json!({ "from": user, "text": fits("notification", &text, MAX_TEXT)? });
                 handler.broadcast_json(&to, "notification", &note)?;
             }
-            Action::Kick { user: other } if owned && other != user && room.members.contains(&other) => {
+            Action::Kick { user: other } if owned && other != user && room.guests.contains(&other) => {
                 // All tabs of the other user at one instant, and no receipt from before is worth anything from here on (rules S4, R2).
                 // No matter of the handler's: the bindings are not this tab's.
                 realtime.unsubscribe_all(&Identity::user(&other), &channel)?;

@@ -209,6 +209,10 @@ async fn a_kick_holds_when_the_tab_comes_back_with_its_receipts_until_it_is_take
     let mut second = bob.listen(&tab, &[]).await;
     bob.join(&mut second, "kitchen").await;
     let kick = json!({ "do": "kick", "user": "bob" });
+    let stranger = ann.act(&mut hers, "kitchen", json!({ "do": "kick", "user": "carol" })).await;
+    refused(stranger, StatusCode::FORBIDDEN, "you may not do this to carol").await;
+    let pull = ann.act(&mut hers, "kitchen", json!({ "do": "grant", "user": "carol" })).await;
+    refused(pull, StatusCode::FORBIDDEN, "you may not do this to carol").await;
     let own = bob.act(&mut second, "kitchen", json!({ "do": "kick", "user": "ann" })).await;
     refused(own, StatusCode::FORBIDDEN, "you may not do this to ann").await;
     assert_eq!(ann.act(&mut hers, "kitchen", kick).await.status(), StatusCode::OK);
