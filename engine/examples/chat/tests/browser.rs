@@ -375,8 +375,13 @@ async fn a_logged_out_tab_hears_nothing_more() {
     let (ann, bob) = (stage.ann.enter("", "ann").await, stage.bob.enter("", "bob").await);
     let second = stage.bob.open("?ws").await;
     second.is_in().await;
+    bob.click("#rooms li:nth-child(2) button").await;
+    bob.is_in().await;
+    bob.click("#rooms li:nth-child(1) button").await;
     ann.says("before").await;
     bob.hears("before").await;
+    ann.run("act('lobby', 'notify', { user: 'bob', text: 'for bob alone' })").await;
+    second.shows("document.getElementById('notes').textContent.includes('for bob alone')").await;
     bob.click("#logout button").await;
     for page in [&bob, &second] {
         page.shows("!document.getElementById('login').hidden").await;
@@ -405,6 +410,9 @@ async fn a_logged_out_tab_hears_nothing_more() {
     for page in [&bob, &second, &third] {
         page.is_in().await;
         page.shows("document.getElementById('me').textContent === 'carol'").await;
+        for of_bob in ["removed", "for bob alone"] {
+            assert!(!page.heard(of_bob).await, "{of_bob}: of the user before");
+        }
     }
     stage.end().await;
 }
