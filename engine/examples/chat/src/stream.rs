@@ -98,9 +98,10 @@ pub(crate) async fn socket(State(app): State<App>, headers: HeaderMap, upgrade: 
     if text(ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, host)| host) != text(HOST) {
         return refuse(StatusCode::FORBIDDEN, "this server serves its own pages only");
     }
-    let session = app.session(&headers)?;
+    // A script is not told the status of a WebSocket that was refused, but the code of one that was closed.
+    let session = app.session(&headers);
     Ok(upgrade.max_message_size(MAX_REQUEST).on_upgrade(async move |mut socket| {
-        if let Err(Refusal(status, why)) = converse(&app, &session, &mut socket).await {
+        if let Err(Refusal(status, why)) = converse(&app, session, &mut socket).await {
             // The codes from 4000 on are free to use.
             let close = CloseFrame { code: 4000 + status.as_u16(), reason: why.into() };
             let _ = socket.send(Message::Close(Some(close))).await;
@@ -109,12 +110,17 @@ pub(crate) async fn socket(State(app): State<App>, headers: HeaderMap, upgrade: 
 }
 
 /// Until either side ends it.
-async fn converse(app: &Chat, session: &Session, socket: &mut WebSocket) -> Result<(), Refusal> {
+async fn converse(
+    app: &Chat,
+    session: Result<Arc<Session>, Refusal>,
+    socket: &mut WebSocket,
+) -> Result<(), Refusal> {
+    let session = session?;
     let Some(hello) = timeout(STALLED, socket.recv()).await? else { return Ok(()) };
     let Ok(hello) = serde_json::from_str(hello?.to_text()?) else {
         return refuse(StatusCode::BAD_REQUEST, "the first message is no hello");
     };
-    let mut events = pin!(app.open(session, &hello)?);
+    let mut events = pin!(app.open(&session, &hello)?);
     let (writer, mut out) = (Writer::new(&app.realtime), BytesMut::new());
     loop {
         let event = tokio::select! {

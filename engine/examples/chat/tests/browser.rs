@@ -70,7 +70,7 @@ impl Stage {
         Self { ann, bob, _driver: driver, server }
     }
 
-    async fn end(self) {
+    async fn end(mut self) {
         self.ann.driver.quit().await.expect("it ends");
         self.bob.driver.quit().await.expect("it ends");
         assert!(self.server.terminate().await, "the server ends by itself");
@@ -187,11 +187,14 @@ impl Page<'_> {
         let Some(directory) = std::env::var_os("SCREENSHOTS").map(PathBuf::from) else { return };
         self.front().await;
         let cdp = self.browser.driver.cdp();
-        for (kind, width, height) in [("wide", 1280, 800), ("narrow", 390, 844)] {
+        for (kind, width, height, top) in
+            [("wide", 1280, 800, 0), ("narrow", 390, 844, 0), ("narrow-below", 360, 844, 10_000)]
+        {
             let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
             cdp.send_raw("Emulation.setDeviceMetricsOverride", size).await.expect("a size");
-            let scroll = "const log = document.getElementById('log'); log.scrollTop = log.scrollHeight";
-            self.run(scroll).await;
+            let scroll =
+                format!("document.querySelector('main').scrollTop = {top}; log.scrollTop = log.scrollHeight");
+            self.run(&scroll).await;
             let path = directory.join(format!("{name}-{kind}.png"));
             self.browser.driver.screenshot(&path).await.expect("a picture");
         }
@@ -365,6 +368,15 @@ async fn a_tab_that_reconnects_keeps_what_it_had() {
         let joined = "[...document.querySelectorAll('#rooms small')].filter(one => one.textContent === 'joined').length";
         assert!(bob.holds(&format!("{joined} === 2")).await);
     }
+    // A request that crosses a login in another tab has the cookie of before: it is sent again.
+    bob.run(
+        "const send = window.fetch; let crossed = false;
+        window.fetch = (path, ...more) => crossed ? send(path, ...more)
+            : (crossed = true, Promise.resolve(new Response('crossed', { status: 401 })));",
+    )
+    .await;
+    bob.says("sent twice, heard once").await;
+    ann.hears("sent twice, heard once").await;
     stage.end().await;
 }
 
@@ -446,5 +458,25 @@ async fn a_slow_tab_is_told_what_it_missed_and_loads_it() {
     bob.shows("document.getElementById('notes').textContent.includes('This tab was slow and missed')").await;
     bob.hears("100 of 100").await;
     bob.picture("lagged").await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: .ci/browser"]
+async fn a_server_that_was_started_anew_is_found_again_and_knows_nobody() {
+    let mut stage = Stage::set().await;
+    let (ann, bob) = (stage.ann.enter("", "ann").await, stage.bob.enter("?ws", "bob").await);
+    assert!(stage.server.terminate().await);
+    for page in [&ann, &bob] {
+        page.state("reconnecting").await;
+    }
+    bob.picture("reconnecting").await;
+    stage.server = Server::start_at(&stage.server.address.replace("http://", "")).await;
+    for page in [&ann, &bob] {
+        page.state("connected").await;
+        page.write("#login input", "somebody").await;
+        page.click("#login button").await;
+        page.is_in().await;
+    }
     stage.end().await;
 }

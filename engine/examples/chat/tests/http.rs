@@ -423,7 +423,7 @@ async fn open_socket(
 
 #[tokio::test]
 async fn a_websocket_hears_the_same_and_is_told_of_the_end() {
-    let server = Server::start().await;
+    let mut server = Server::start().await;
     let (mut ann, mut bob) = (Browser::new(&server), Browser::new(&server));
     let (mut hers, his) = (ann.log_in("ann").await, bob.log_in("bob").await);
     let name = his.name.clone();
@@ -443,7 +443,7 @@ async fn a_websocket_hears_the_same_and_is_told_of_the_end() {
     his.until(says("over the wire")).await;
 
     // SIGTERM: both are told, and the server ends by itself.
-    let terminated = tokio::spawn(server.terminate());
+    let terminated = tokio::spawn(async move { server.terminate().await });
     for tab in [&mut hers, &mut his] {
         let last = tab.until(|event| event["type"] == "closed").await.pop().expect("one");
         assert_eq!(last["reason"], "shutdown");

@@ -13,8 +13,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::start_at("127.0.0.1:0").await
+    }
+
+    pub(crate) async fn start_at(address: &str) -> Self {
         let mut process = Process::new(env!("CARGO_BIN_EXE_holocast-chat"))
-            .arg("127.0.0.1:0")
+            .arg(address)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)
@@ -26,7 +30,7 @@ impl Server {
     }
 
     /// Asks it to end, as a service manager does; whether it ended well.
-    pub(crate) async fn terminate(mut self) -> bool {
+    pub(crate) async fn terminate(&mut self) -> bool {
         let id = self.process.id().expect("it runs").to_string();
         assert!(Command::new("kill").arg(id).status().expect("a kill").success());
         self.process.wait().await.expect("it ends").success()
