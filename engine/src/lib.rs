@@ -2,7 +2,10 @@
 #![deny(unsafe_code)]
 #![forbid(clippy::todo, clippy::unimplemented)]
 // Under a model checker tables have one place.
-#![cfg_attr(any(holocast_loom, holocast_shuttle), allow(clippy::modulo_one, clippy::absurd_extreme_comparisons))]
+#![cfg_attr(
+    any(holocast_loom, holocast_shuttle),
+    allow(clippy::modulo_one, clippy::absurd_extreme_comparisons)
+)]
 
 mod builder;
 mod caught;
