@@ -1,4 +1,4 @@
-#![doc = include_str!("../../README.md")]
+#![doc = include_str!("../guide/overview.md")]
 #![deny(unsafe_code)]
 #![forbid(clippy::todo, clippy::unimplemented)]
 
@@ -13,6 +13,8 @@ mod engine;
 mod error;
 mod event;
 mod fanout;
+#[cfg(doc)]
+pub mod guide;
 mod handler;
 mod hot;
 mod identity;
@@ -59,3 +61,9 @@ pub use sliced::SlicedBroadcast;
 pub use stats::Stats;
 pub use text::{Cid, Id, Text};
 pub use token::SigningKey;
+
+/// The snippets of the page that people see first are tested too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct Readme;
