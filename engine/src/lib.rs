@@ -26,6 +26,8 @@ mod lane;
 mod lifecycle;
 #[cfg(all(test, holocast_loom))]
 mod loom_tests;
+#[cfg(feature = "metrics")]
+mod measured;
 mod observer;
 #[expect(unsafe_code, reason = "the only home of unsafe")]
 mod queue;
@@ -34,11 +36,15 @@ mod receipt;
 mod registry;
 mod shutdown;
 mod sliced;
+#[cfg(feature = "sse")]
+pub mod sse;
 mod stats;
 mod subscriptions;
 mod sync;
 mod text;
 mod token;
+#[cfg(feature = "tracing")]
+mod traced;
 
 pub use builder::Builder;
 pub use channel::{Channel, Element};
@@ -61,6 +67,8 @@ pub use sliced::SlicedBroadcast;
 pub use stats::Stats;
 pub use text::{Cid, Id, Text};
 pub use token::SigningKey;
+#[cfg(feature = "tracing")]
+pub use traced::Tracing;
 
 /// The snippets of the page that people see first are tested too.
 #[cfg(doctest)]
