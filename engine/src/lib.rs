@@ -1,4 +1,5 @@
 #![doc = include_str!("../guide/overview.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 #![forbid(clippy::todo, clippy::unimplemented)]
 
@@ -72,6 +73,6 @@ pub use traced::Tracing;
 
 /// The snippets of the page that people see first are tested too.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 #[derive(Debug)]
 pub struct Readme;
