@@ -20,6 +20,9 @@ use crate::token::{KeyRing, SigningKey};
 
 /// How long a receipt is valid, and a revocation kept, unless told otherwise (rule R2).
 const RECEIPT_LIFETIME: Duration = Duration::from_secs(72 * 60 * 60);
+/// No bound in weight is above this one: publishers add before they look, and so many do not come together that the sum could overflow.
+/// `u64::MAX` means that nothing is weighed.
+const MAX_WEIGHT: u64 = 1 << 48;
 const MAX_RECEIPT_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Sets up a [`Realtime`]; made by [`Realtime::builder`].
@@ -107,8 +110,8 @@ impl<P: Send + Sync + 'static> Builder<P> {
         self
     }
 
-    /// Bounds queues by the weight of their messages too, in the weigher's unit, usually bytes (rule Q1). Each broadcast's params
-    /// are weighed once.
+    /// Bounds queues by the weight of their messages too, in the weigher's unit, usually bytes (rule Q1): 1 to 2⁴⁸, more counts as that. Each
+    /// broadcast's params are weighed once.
     #[must_use]
     pub fn weigh(mut self, max_weight: u64, weigher: impl Fn(&P) -> u64 + Send + Sync + 'static) -> Self {
         self.weigher = Some((max_weight, Box::new(weigher)));
@@ -199,8 +202,7 @@ impl<P: Send + Sync + 'static> Builder<P> {
             overflow: self.overflow,
             capacity: self.capacity as u32,
             lane_capacity: self.lane_capacity as u32,
-            // A bound of `u64::MAX` means that nothing is weighed.
-            weigher: self.weigher.map(|(bound, weigh)| (bound.min(u64::MAX - 1), weigh)),
+            weigher: self.weigher.map(|(bound, weigh)| (bound.min(MAX_WEIGHT), weigh)),
             keys: Swap::new(Arc::new(KeyRing::new(self.keys))),
             latch: Latch::new(),
             observers,

@@ -57,7 +57,7 @@ pub struct Connection<P: Send + Sync + 'static> {
 /// Why [`Connection::try_recv`] returned nothing.
 ///
 /// ```
-/// assert_eq!(holocast::TryRecvError::Empty.to_string(), "no event is queued");
+/// assert_eq!(holocast::TryRecvError::Empty.to_string(), "no event is queued, wait or try again");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TryRecvError {
@@ -70,8 +70,8 @@ pub enum TryRecvError {
 impl fmt::Display for TryRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Empty => "no event is queued",
-            Self::Closed => "the connection has ended",
+            Self::Empty => "no event is queued, wait or try again",
+            Self::Closed => "the connection has ended, drop it",
         })
     }
 }
@@ -81,7 +81,7 @@ impl std::error::Error for TryRecvError {}
 /// Why [`Connection::blocking_recv_timeout`] returned nothing.
 ///
 /// ```
-/// assert_eq!(holocast::RecvTimeoutError::Timeout.to_string(), "no event came in time");
+/// assert_eq!(holocast::RecvTimeoutError::Timeout.to_string(), "no event came in time, wait again");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecvTimeoutError {
@@ -94,8 +94,8 @@ pub enum RecvTimeoutError {
 impl fmt::Display for RecvTimeoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Timeout => "no event came in time",
-            Self::Closed => "the connection has ended",
+            Self::Timeout => "no event came in time, wait again",
+            Self::Closed => "the connection has ended, drop it",
         })
     }
 }

@@ -113,7 +113,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 outcome.receipts = changes
                     .adds
                     .iter()
-                    .map(|cid| self.receipt(client, channel, cid, by_user, draft.stamp))
+                    .map(|cid| Receipt::of(client, channel, cid, by_user, draft.stamp))
                     .collect();
                 return (!changes.adds.is_empty() || !changes.drops.is_empty()).then_some(outcome);
             };
@@ -127,7 +127,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             let by_user = tenant.client.user().is_some();
             for cid in &changes.adds {
                 if draft.bind(seat, tenant.auth, cid, by_user).0 {
-                    outcome.receipts.push(self.receipt(&tenant.client, channel, cid, by_user, draft.stamp));
+                    outcome.receipts.push(Receipt::of(&tenant.client, channel, cid, by_user, draft.stamp));
                 }
             }
             (!outcome.dropped.is_empty() || !outcome.receipts.is_empty()).then_some(outcome)
@@ -185,7 +185,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 let missing = cids.iter().filter(|cid| !is_claimed(cid));
                 Some(
                     missing
-                        .map(|cid| self.receipt(now, channel, cid, by_user, draft.stamp))
+                        .map(|cid| Receipt::of(now, channel, cid, by_user, draft.stamp))
                         .collect::<Vec<_>>(),
                 )
             });

@@ -1,4 +1,4 @@
-//! What calls refuse: one small enum per family of operations, each message a sentence with the value and the limit.
+//! What calls refuse: one small enum per family of operations, each message a sentence with the value, the limit and what to do.
 //!
 //! A refused call changed nothing (rule V1).
 
@@ -111,13 +111,24 @@ impl fmt::Display for ChannelError {
                 write!(f, "{} is `{found}`, expected an atom, a 64-bit integer or a string", Place(*index))
             }
             Self::AtomTooLong { index, bytes, limit } => {
-                write!(f, "{} is an atom of {bytes} bytes, the limit is {limit}", Place(*index))
+                write!(
+                    f,
+                    "{} is an atom of {bytes} bytes, the limit is {limit}: shorten it, or raise `Limits::atom_bytes`",
+                    Place(*index)
+                )
             }
             Self::StringTooLong { index, bytes, limit } => {
-                write!(f, "{} is a string of {bytes} bytes, the limit is {limit}", Place(*index))
+                write!(
+                    f,
+                    "{} is a string of {bytes} bytes, the limit is {limit}: shorten it, or raise `Limits::string_bytes`",
+                    Place(*index)
+                )
             }
             Self::TooManyElements { elements, limit } => {
-                write!(f, "the channel is a tuple of {elements} elements, the limit is {limit}")
+                write!(
+                    f,
+                    "the channel is a tuple of {elements} elements, the limit is {limit}: join some, or raise `Limits::tuple_elements`"
+                )
             }
             Self::Syntax { offset, expected } => {
                 write!(f, "the text of the channel is wrong at byte {offset}, expected {expected}")
@@ -136,7 +147,10 @@ impl std::error::Error for ChannelError {}
 /// use holocast::{Identity, Limits};
 ///
 /// let error = Identity::user("u".repeat(2000)).check(&Limits::default()).unwrap_err();
-/// assert_eq!(error.to_string(), "the user id is 2000 bytes long, the limit is 1024");
+/// assert_eq!(
+///     error.to_string(),
+///     "the user id is 2000 bytes long, the limit is 1024: shorten it, or raise `Limits::string_bytes`"
+/// );
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -156,7 +170,10 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { what, bytes, limit } => {
-                write!(f, "the {what} is {bytes} bytes long, the limit is {limit}")
+                write!(
+                    f,
+                    "the {what} is {bytes} bytes long, the limit is {limit}: shorten it, or raise `Limits::string_bytes`"
+                )
             }
         }
     }
@@ -177,7 +194,10 @@ impl std::error::Error for NameError {}
 /// }
 ///
 /// let error = check(&Channel::atom("a".repeat(256))).unwrap_err();
-/// assert_eq!(error.to_string(), "the tag of the channel is an atom of 256 bytes, the limit is 255");
+/// assert_eq!(
+///     error.to_string(),
+///     "the tag of the channel is an atom of 256 bytes, the limit is 255: shorten it, or raise `Limits::atom_bytes`"
+/// );
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -201,7 +221,10 @@ impl fmt::Display for Error {
             Self::Channel(error) => error.fmt(f),
             Self::Name(error) => error.fmt(f),
             Self::TooManyConnections { limit } => {
-                write!(f, "there is no room for another connection, the limit is {limit}")
+                write!(
+                    f,
+                    "there is no room for another connection, the limit is {limit}: end some, or make a second engine"
+                )
             }
             Self::ShutDown => f.write_str("the engine was shut down, make a new one to go on"),
         }
@@ -259,15 +282,22 @@ pub enum ReceiptError {
 impl fmt::Display for ReceiptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed => f.write_str("the token is malformed"),
+            Self::Malformed => f.write_str("the token is malformed: the client should drop it"),
             Self::UnsupportedVersion { version } => {
-                write!(f, "the token is of version {version}, the only version read is 1")
+                write!(
+                    f,
+                    "the token is of version {version}, the only version read is 1: the client should drop it"
+                )
             }
-            Self::BadSignature => f.write_str("the token is signed by none of the keys"),
+            Self::BadSignature => {
+                f.write_str("the token is signed by none of the keys: the client should drop it")
+            }
             Self::Expired { age, lifetime } => {
-                write!(f, "the receipt is {age:?} old, the limit is {lifetime:?}")
+                write!(f, "the receipt is {age:?} old, the limit is {lifetime:?}: the client should drop it")
             }
-            Self::NoKey => f.write_str("there is no signing key"),
+            Self::NoKey => f.write_str(
+                "there is no signing key: give one to `Builder::signing_keys` or `set_signing_keys`",
+            ),
         }
     }
 }
@@ -280,7 +310,7 @@ impl std::error::Error for ReceiptError {}
 ///
 /// ```
 /// let error = holocast::SigningKey::new("secret").unwrap_err();
-/// assert_eq!(error.to_string(), "the signing key is 6 bytes long, the least is 32");
+/// assert_eq!(error.to_string(), "the signing key is 6 bytes long, the least is 32: take that many random ones");
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -314,7 +344,10 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeyTooShort { bytes, minimum } => {
-                write!(f, "the signing key is {bytes} bytes long, the least is {minimum}")
+                write!(
+                    f,
+                    "the signing key is {bytes} bytes long, the least is {minimum}: take that many random ones"
+                )
             }
             Self::QueueCapacity { messages, maximum } => {
                 write!(f, "the queue capacity is {messages} messages, expected 1 to {maximum}")
@@ -338,14 +371,18 @@ mod tests {
         let tag = ChannelError::BadTag { found: "42".into() };
         assert_eq!(tag.to_string(), "the tag of the channel is `42`, expected an atom");
         let long = ChannelError::StringTooLong { index: 3, bytes: 1025, limit: 1024 };
-        assert_eq!(long.to_string(), "element 3 of the channel is a string of 1025 bytes, the limit is 1024");
+        let said = "element 3 of the channel is a string of 1025 bytes, the limit is 1024: shorten it, or raise `Limits::string_bytes`";
+        assert_eq!(long.to_string(), said);
     }
 
     #[test]
     fn r5_an_expired_token_names_age_and_lifetime() {
         let expired =
             ReceiptError::Expired { age: Duration::from_secs(11), lifetime: Duration::from_secs(10) };
-        assert_eq!(expired.to_string(), "the receipt is 11s old, the limit is 10s");
+        assert_eq!(
+            expired.to_string(),
+            "the receipt is 11s old, the limit is 10s: the client should drop it"
+        );
     }
 
     #[test]

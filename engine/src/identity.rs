@@ -174,6 +174,19 @@ impl Client {
         Client { user: Some(user.into()), ..self }
     }
 
+    /// The same client, anonymous: after a logout.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let client = holocast::Client::new("tab-1").with_user(7);
+    /// assert_eq!(client.without_user(), holocast::Client::new("tab-1"));
+    /// ```
+    #[must_use]
+    pub fn without_user(self) -> Self {
+        Client { user: None, ..self }
+    }
+
     /// The instance: one browser tab.
     ///
     /// # Examples

@@ -256,30 +256,10 @@ impl<P: Send + Sync + 'static> Engine<P> {
             }
             draft.refresh(seat, tenant.auth);
             let (_, by_user) = draft.bind(seat, tenant.auth, cid, receipt.user().is_some());
-            Some(self.receipt(&now.client, channel, cid, by_user, draft.stamp))
+            Some(Receipt::of(&now.client, channel, cid, by_user, draft.stamp))
         });
         recorded.settle(self, |_| fresh.is_some());
         fresh
-    }
-
-    /// A receipt for a binding of this client's connection.
-    pub(crate) fn receipt(
-        &self,
-        client: &Client,
-        channel: &crate::Channel,
-        cid: &Cid,
-        by_user: bool,
-        stamp: crate::Stamp,
-    ) -> Receipt {
-        let user = client.user().filter(|_| by_user).cloned();
-        Receipt::new(
-            client.instance().clone(),
-            channel.clone(),
-            cid.clone(),
-            user,
-            client.session().cloned(),
-            stamp,
-        )
     }
 
     /// Visits the channels of a superseded connection: fresh receipts for what is in force, and what the change of user dropped.
@@ -287,7 +267,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let (mut receipts, mut dropped) = (Vec::new(), Vec::new());
         for cell in self.registry.slot(slot).joined.visit() {
             self.visit(slot, &cell, &mut dropped, |client, cid, by_user, stamp| {
-                receipts.push(self.receipt(client, &cell.channel, cid, by_user, stamp));
+                receipts.push(Receipt::of(client, &cell.channel, cid, by_user, stamp));
             });
         }
         receipts.sort_by(|a, b| (a.channel(), a.cid()).cmp(&(b.channel(), b.cid())));

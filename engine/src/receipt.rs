@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::channel::Channel;
+use crate::identity::Client;
 use crate::text::{Cid, Id, Text};
 
 /// A point in the order of the changes to one channel: hybrid logical time.
@@ -120,6 +121,18 @@ struct Claim {
 }
 
 impl Receipt {
+    /// Of a binding of this client's, made or confirmed by the change with the stamp; `by_user`: its user authorized it.
+    pub(crate) fn of(client: &Client, channel: &Channel, cid: &Cid, by_user: bool, stamp: Stamp) -> Self {
+        Self::new(
+            client.instance().clone(),
+            channel.clone(),
+            cid.clone(),
+            client.user().filter(|_| by_user).cloned(),
+            client.session().cloned(),
+            stamp,
+        )
+    }
+
     pub(crate) fn new(
         instance: Text,
         channel: Channel,

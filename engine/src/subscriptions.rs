@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::identity::Identity;
 use crate::index::always;
 use crate::queue::Control;
+use crate::receipt::Receipt;
 use crate::registry::{Match, SlotId};
 use crate::sync::epoch;
 use crate::text::Cid;
@@ -70,7 +71,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         let (matched, mut caught) = (granted.len(), Caught::default());
         for Granted { found: Match { slot, tenant }, by_user, stale } in granted {
             self.tell_dropped(slot, channel, stale, &mut caught);
-            let receipt = self.receipt(&tenant.client, channel, cid, by_user, stamp);
+            let receipt = Receipt::of(&tenant.client, channel, cid, by_user, stamp);
             let auth = by_user.then_some(tenant.auth);
             self.tell(slot, Control::Subscribed { receipt, auth }, &mut caught);
         }

@@ -302,3 +302,17 @@ fn q2_a_reset_beside_a_take_accounts_for_every_message() {
         assert_eq!(tally.released.load(Ordering::Relaxed), seen.2);
     });
 }
+
+/// Q1: a weight beyond everything lets nothing slip past the bound beside it.
+/// Fails if it is added before it is looked at.
+#[test]
+fn q1_a_weight_beyond_everything_lets_nothing_past_the_bound() {
+    explore("push/push, weighed", 3, || {
+        let queue = open();
+        let weigh = |weight| Bound { messages: 9, bytes: 10, weight };
+        assert_eq!(send(&queue, 1, &weigh(10)), Pushed::Sent);
+        let (heavy, light) = (Arc::clone(&queue), Arc::clone(&queue));
+        let pushed = race(move || send(&heavy, 2, &weigh(u64::MAX)), move || send(&light, 3, &weigh(1)));
+        assert_eq!(pushed, (Pushed::Full, Pushed::Full));
+    });
+}

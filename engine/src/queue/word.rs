@@ -129,9 +129,7 @@ impl<P> Queue<P> {
     /// As for [`Queue::push_message`].
     #[inline(never)]
     unsafe fn push_weighed(&self, node: *mut Node, bound: &Bound) -> Pushed {
-        // Relaxed: a running sum; who exceeds it takes its share back.
-        if self.bytes.fetch_add(bound.weight, Ordering::Relaxed).saturating_add(bound.weight) > bound.bytes {
-            self.bytes.fetch_sub(bound.weight, Ordering::Relaxed);
+        if !self.add_weight(bound) {
             // Relaxed: only tells closed from full; both refuse.
             return if Word(self.word.load(Ordering::Relaxed)).has(CLOSED) {
                 Pushed::Closed
@@ -145,6 +143,18 @@ impl<P> Queue<P> {
             self.bytes.fetch_sub(bound.weight, Ordering::Relaxed);
         }
         pushed
+    }
+
+    /// Adds to the running sum what fits. What no queue holds is not even tried, or the sum could overflow beside another push.
+    fn add_weight(&self, bound: &Bound) -> bool {
+        // Relaxed, both: a sum that orders nothing; who exceeds the bound takes its share back.
+        let sum = || self.bytes.fetch_add(bound.weight, Ordering::Relaxed) + bound.weight;
+        let fits = bound.weight <= bound.bytes;
+        let exceeds = fits && sum() > bound.bytes;
+        if exceeds {
+            self.bytes.fetch_sub(bound.weight, Ordering::Relaxed);
+        }
+        fits && !exceeds
     }
 
     /// Queues a control event, whatever the bound (rule Q3). `Closed`: the connection is gone, and the event with it.
