@@ -1,6 +1,12 @@
-#![doc = include_str!("../../README.md")]
+#![doc = include_str!("../guide/overview.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 #![forbid(clippy::todo, clippy::unimplemented)]
+// Under a model checker tables have one place.
+#![cfg_attr(
+    any(holocast_loom, holocast_shuttle),
+    allow(clippy::modulo_one, clippy::absurd_extreme_comparisons)
+)]
 
 mod builder;
 mod caught;
@@ -13,6 +19,8 @@ mod engine;
 mod error;
 mod event;
 mod fanout;
+#[cfg(doc)]
+pub mod guide;
 mod handler;
 mod hot;
 mod identity;
@@ -67,3 +75,9 @@ pub use text::{Cid, Id, Text};
 pub use token::SigningKey;
 #[cfg(feature = "tracing")]
 pub use traced::Tracing;
+
+/// The snippets of the page that people see first are tested too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[derive(Debug)]
+pub struct Readme;

@@ -91,13 +91,14 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 }
                 None => {
                     let Some((slot, tenant)) = self.move_in(client, lane)? else { continue };
+                    let restore = || self.restore(slot, &tenant, receipts);
+                    let restored = catch_unwind(AssertUnwindSafe(restore));
                     self.observers.tell(|one| one.connected(client, false));
                     if self.latch.was_shut_before() {
                         self.move_out(slot, &tenant, lane.is_some());
                         return Err(Error::ShutDown);
                     }
-                    let restore = || self.restore(slot, &tenant, receipts);
-                    let mut fresh = catch_unwind(AssertUnwindSafe(restore)).unwrap_or_else(|panic| {
+                    let mut fresh = restored.unwrap_or_else(|panic| {
                         // Of the clock: there is no receiving half that could end the tenancy.
                         self.move_out(slot, &tenant, lane.is_some());
                         resume_unwind(panic)
@@ -310,7 +311,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
             }
             let next = Tenant { client: client.clone(), ..Tenant::clone(&old) };
             let Some(tenant) = self.change_tenant(found.slot, &old, next) else { continue };
-            self.observers.tell(|one| one.identified(&old.client, client));
+            let mut caught = Caught::default();
             if tenant.auth != old.auth {
                 let mut dropped = Vec::new();
                 for cell in self.registry.slot(found.slot).joined.visit() {
@@ -318,11 +319,11 @@ impl<P: Send + Sync + 'static> Engine<P> {
                 }
                 if !dropped.is_empty() {
                     dropped.sort();
-                    let mut caught = Caught::default();
                     self.tell(found.slot, Control::Unsubscribed(dropped), &mut caught);
-                    caught.go_on();
                 }
             }
+            self.observers.tell(|one| one.identified(&old.client, client));
+            caught.go_on();
             return Ok(true);
         }
     }

@@ -211,7 +211,7 @@ fn c4_a_parked_receiver_is_woken_by_a_disconnect() {
 /// Fails if `pop` does not compare the generation.
 #[test]
 fn c3_a_supersede_loses_and_doubles_nothing() {
-    explore("supersede", 2, || {
+    explore("supersede", 3, || {
         let realtime = engine();
         let mut old = realtime.connect(&tab("i")).unwrap().connection;
         realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
@@ -244,7 +244,7 @@ fn c3_a_supersede_loses_and_doubles_nothing() {
 /// Fails if the revocation and the bindings are not changed by the same swap.
 #[test]
 fn s5_subscribe_against_unsubscribe_all_leaves_no_half() {
-    explore("subscribe/unsubscribe_all", 2, || {
+    explore("subscribe/unsubscribe_all", 3, || {
         let realtime = engine();
         let _tabs = ["i", "j"].map(|name| realtime.connect(&tab(name).with_user(7)).unwrap().connection);
         let (subscriber, revoker) = (realtime.clone(), realtime.clone());
@@ -383,7 +383,7 @@ fn c5_nothing_of_the_old_user_is_handed_out_after_identify() {
 /// Fails if claims carry no ticket of their own (the slower one takes the other's away).
 #[test]
 fn i2_two_identifies_at_once_leave_one_claim() {
-    explore("identify/identify", 2, || {
+    explore("identify/identify", 3, || {
         let realtime = engine();
         let _connection = realtime.connect(&tab("i").with_user(7)).unwrap().connection;
         let (one, two) = (realtime.clone(), realtime.clone());
@@ -430,7 +430,7 @@ fn i5_a_subscriber_is_never_left_in_a_retired_cell() {
 /// Fails if `free_later` frees at once.
 #[test]
 fn i7_a_message_never_reaches_the_next_tenant_of_a_slot() {
-    explore("recycle/broadcast", 2, || {
+    explore("recycle/broadcast", 3, || {
         let realtime = engine();
         let leaving = realtime.connect(&tab("i")).unwrap().connection;
         realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
@@ -474,7 +474,7 @@ fn i7_a_slice_never_reaches_the_next_tenant_of_a_slot() {
 /// Fails if `end` is given the generation that the publisher knew instead of none.
 #[test]
 fn q2_an_overflow_beside_a_supersede_ends_one_connection() {
-    explore("overflow/supersede", 2, || {
+    explore("overflow/supersede", 3, || {
         let realtime = narrow(Overflow::Close);
         let old = realtime.connect(&tab("i")).unwrap().connection;
         realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
@@ -522,7 +522,7 @@ fn i3_two_equal_puts_at_once_leave_a_record() {
 /// Fails if `unsubscribe` is pinned only until its swap.
 #[test]
 fn i7_an_unsubscribed_never_reaches_the_next_tenant_of_a_slot() {
-    explore("recycle/unsubscribe", 2, || {
+    explore("recycle/unsubscribe", 3, || {
         let realtime = engine();
         let leaving = realtime.connect(&tab("i")).unwrap().connection;
         let (revoker, connecting) = (realtime.clone(), realtime.clone());
@@ -542,7 +542,7 @@ fn i7_an_unsubscribed_never_reaches_the_next_tenant_of_a_slot() {
 /// Fails if `Registry::tenant` does not tell the queue.
 #[test]
 fn c5_a_logout_that_finds_itself_done_has_told_the_queue() {
-    explore("identify/identify/take", 2, || {
+    explore("identify/identify/take", 3, || {
         let realtime = engine();
         let mut connection = realtime.connect(&tab("i").with_user(7)).unwrap().connection;
         realtime.put_subscription(&tab("i").with_user(7), &channel(), "a").unwrap();

@@ -96,7 +96,9 @@ impl Frame {
         let head = Head { r#type: "action", channel, action, params };
         let mut text = serde_json::to_vec(&head).map_err(|error| Error::Encode(error.to_string().into()))?;
         // Raw JSON of the caller's may be laid out in lines, which would end the event. Within strings there are none.
-        text.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+        if text.contains(&b'\n') || text.contains(&b'\r') {
+            text.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+        }
         // Open again, for the cids.
         text.pop();
         text.extend_from_slice(b",\"cids\":[");

@@ -11,6 +11,9 @@ pub(crate) use production::*;
 #[cfg(any(holocast_loom, holocast_shuttle))]
 pub(crate) use stand_in::*;
 
+#[cfg(test)]
+mod contract_tests;
+
 /// Under a model checker: nodes, pages and tables are small, so that a short script reaches their edges.
 pub(crate) const MODEL: bool = cfg!(any(holocast_loom, holocast_shuttle));
 
@@ -193,6 +196,7 @@ mod production {
 }
 
 #[cfg(any(holocast_loom, holocast_shuttle))]
+#[expect(clippy::disallowed_types, reason = "what the model checker is not to see")]
 mod stand_in {
     use std::collections::{BTreeMap, VecDeque};
     use std::sync::Arc;

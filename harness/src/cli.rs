@@ -1,6 +1,7 @@
 //! The command line: what `holocast` accepts, and how it refuses in one line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
@@ -46,6 +47,13 @@ const ABOUT_REPORT: &str = "Make one page of one set of results, or of two that 
 The page is one HTML file that needs nothing else. Results are the JSON that `run --format json`, `run --out` and `compare --json` \
 write; docs/results.schema.json describes it.";
 
+const ABOUT_STRESS: &str = "Load all cores for minutes to days, and check everything.
+
+Rounds of some seconds, each from a seed of its own. In the first half of a round small engines are called by four threads each, at random, \
+and what these saw is checked for linearizability; in the second half a workload of `run` is audited, delivery by delivery. Memory is \
+watched: it may swing, it must not climb. The first fault ends it with exit code 1, the smallest history that shows it, and the command that runs its \
+round again. A line of figures goes to standard error every minute, and to standard output at the end.";
+
 /// A way to use the engine.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -61,6 +69,9 @@ pub enum Command {
     /// Make one page of one set of results, or of two that it compares
     #[command(long_about = ABOUT_REPORT)]
     Report(ReportArgs),
+    /// Load all cores for minutes to days, and check everything
+    #[command(long_about = ABOUT_STRESS)]
+    Stress(StressArgs),
 }
 
 /// Arguments of `holocast replay`.
@@ -148,6 +159,26 @@ pub struct RunArgs {
     pub list: bool,
 }
 
+/// Arguments of `holocast stress`.
+#[derive(Debug, Clone, Args)]
+pub struct StressArgs {
+    /// How long, in seconds, or with a unit: 90, 10m, 8h, 3d; the last round is completed
+    #[arg(long, value_name = "TIME", default_value = "60", value_parser = time)]
+    pub duration: Duration,
+
+    /// Names the rounds: the same seed, the same calls
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Threads that check histories, and that call the engine in workloads [default: as many as cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub threads: Option<u32>,
+
+    /// Only this round
+    #[arg(long, value_name = "N")]
+    pub round: Option<u64>,
+}
+
 /// Arguments of `holocast report`.
 #[derive(Debug, Clone, Args)]
 pub struct ReportArgs {
@@ -169,6 +200,26 @@ impl Default for RunArgs {
             args: RunArgs,
         }
         Alone::parse_from(["holocast"]).args
+    }
+}
+
+/// The most that `stress` is asked for: a year.
+const LONGEST_SECONDS: u64 = 366 * 86_400;
+
+fn time(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, 's')) => (&text[..at], 1),
+        Some((at, 'm')) => (&text[..at], 60),
+        Some((at, 'h')) => (&text[..at], 3_600),
+        Some((at, 'd')) => (&text[..at], 86_400),
+        _ => (text, 1),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "not a whole number with s, m, h or d behind it, or nothing".to_owned())?;
+    match number.checked_mul(unit) {
+        Some(seconds @ 1..=LONGEST_SECONDS) => Ok(Duration::from_secs(seconds)),
+        _ => Err("not between a second and 366d".to_owned()),
     }
 }
 

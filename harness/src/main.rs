@@ -11,7 +11,7 @@ use holocast_harness::cli::{self, Cli, Command, ReplayArgs, RunArgs};
 use holocast_harness::failure::Failure;
 use holocast_harness::replay::{Summary, replay};
 use holocast_harness::trace::Source;
-use holocast_harness::{compare, report, run};
+use holocast_harness::{compare, report, run, stress};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Counts only while `compare` asks for it.
@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Report(args)) => report::run(&args),
+        Some(Command::Stress(args)) => stress::run(&args),
         None => run::run(&RunArgs::default()),
     };
     match ended {

@@ -129,7 +129,7 @@ fn q5_a_parked_lane_is_woken_by_a_broadcast() {
 /// Fails if the waker of a guest puts nothing on the lane's queue.
 #[test]
 fn q5_a_parked_lane_is_woken_for_a_guest() {
-    explore("lane: park/guest", 2, || {
+    explore("lane: park/guest", 3, || {
         let realtime = engine();
         let old = realtime.connect(&tab("i")).unwrap().connection;
         realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
@@ -224,7 +224,7 @@ fn c3_a_supersede_of_a_lane_loses_and_doubles_nothing() {
 /// Fails if the batch is not told whom it was forwarded for.
 #[test]
 fn c3_a_batch_passes_over_whom_it_was_forwarded_for() {
-    explore("lane: supersede/take for two", 2, || {
+    explore("lane: supersede/take for two", 3, || {
         let realtime = engine();
         let lane = lane_with_one_for_two(&realtime);
         let connecting = realtime.clone();
@@ -241,7 +241,7 @@ fn c3_a_batch_passes_over_whom_it_was_forwarded_for() {
 /// Fails if `depart` is left out.
 #[test]
 fn c3_what_comes_after_a_supersede_is_the_new_receivers() {
-    explore("lane: supersede, broadcast/take", 2, || {
+    explore("lane: supersede, broadcast/take", 3, || {
         let realtime = engine();
         let (lane, _) = lane_of_i(&realtime);
         let connecting = realtime.clone();
@@ -275,7 +275,7 @@ fn c5_nothing_of_the_old_user_is_handed_out_after_identify_on_a_lane() {
 /// Fails if a tenancy begins with the count of the last one, or with Relaxed for the token's Release or Acquire.
 #[test]
 fn i7_a_batch_never_reaches_the_next_tenant_of_a_slot() {
-    explore("lane: recycle/hand out", 2, || {
+    explore("lane: recycle/hand out", 3, || {
         let realtime = engine();
         let (lane, _) = lane_of_i(&realtime);
         realtime.broadcast_action(&channel(), "x", 1).unwrap();
@@ -296,7 +296,7 @@ fn i7_a_batch_never_reaches_the_next_tenant_of_a_slot() {
 /// Fails if a push to an orphan drains nothing, or if `drain` does not park.
 #[test]
 fn l4_an_orphan_forwards_what_is_pushed_to_it() {
-    explore("lane: drop/broadcast", 2, || {
+    explore("lane: drop/broadcast", 3, || {
         let realtime = engine();
         let (lane, _) = lane_of_i(&realtime);
         let mut connection: Connection<u32> = realtime.connect(&tab("i")).unwrap().connection;
@@ -374,7 +374,8 @@ fn l5_a_loss_is_told_to_whom_the_broadcast_before_it_reached() {
         let events = drain(&mut connection);
         if broadcasts(&events).first() == Some(&1) {
             let lost_after_it = of_lane.ends_with(&[(TOKEN + 1, 1), (LAGGED, 1)]);
-            let told = events.iter().any(|event| matches!(event, Event::Lagged(1 | 2)));
+            // At most by the publisher, by the takeover and by the lane.
+            let told = events.iter().any(|event| matches!(event, Event::Lagged(1..=3)));
             assert!(told || !lost_after_it, "{events:?}, {of_lane:?} on the lane");
         }
     });

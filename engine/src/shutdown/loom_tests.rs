@@ -27,7 +27,7 @@ fn c7_a_connect_beside_a_shutdown_is_refused_or_told() {
 /// Fails if a shutdown ends only the tenancy of the receiver that it has seen.
 #[test]
 fn c7_a_takeover_beside_a_shutdown_is_told() {
-    explore("supersede/shutdown", 2, || {
+    explore("supersede/shutdown", 3, || {
         let realtime = engine();
         let mut old = realtime.connect(&tab("i")).unwrap().connection;
         realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
@@ -54,7 +54,7 @@ fn c7_a_takeover_beside_a_shutdown_is_told() {
 /// Fails if a lane ends only the tenancies that it still serves.
 #[test]
 fn c7_a_takeover_from_a_lane_beside_a_shutdown_is_told() {
-    explore("lane: supersede/shutdown", 2, || {
+    explore("lane: supersede/shutdown", 3, || {
         let realtime = engine();
         let mut lane = realtime.lane();
         lane.connect(&tab("i"), 42).unwrap();

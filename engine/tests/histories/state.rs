@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::spec::{CIDS, CidId, Cids, End, OpId, Person, Proof, Session, Step, TABS, Tenancy, User, Who};
+use super::spec::{CIDS, CidId, Cids, End, OpId, Person, Proof, Session, Step, TABS, Tenancy, User, Who};
 
 /// A connection as those who look for it see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

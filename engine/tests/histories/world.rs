@@ -8,9 +8,9 @@ use holocast::{
     Receipt,
 };
 
-use crate::check::{Call, History};
-use crate::runtime::{self, Gate, Random};
-use crate::spec::{CIDS, CidId, Cids, End, OpId, Person, Proof, Session, Step, TABS, Tenancy, User, Who};
+use super::check::{Call, History};
+use super::runtime::{self, Gate, Random};
+use super::spec::{CIDS, CidId, Cids, End, OpId, Person, Proof, Session, Step, TABS, Tenancy, User, Who};
 
 const USERS: u8 = 2;
 const SESSIONS: u8 = 2;

@@ -115,7 +115,7 @@ pub(crate) fn run(setup: Setup, script: &[Op]) -> Result<(), Mismatch> {
         }
         drive.compare_counts().map_err(locate)?;
     }
-    drive.finish().map_err(|found| {
+    drive.finish(script.len() % 2 == 1).map_err(|found| {
         let (what, engine, model) = *found;
         Mismatch { step: script.len(), op: "the end".to_string(), what, engine, model }
     })
@@ -496,9 +496,12 @@ impl Drive {
         Ok(())
     }
 
-    /// Everything is taken, everybody leaves, every revocation expires: nothing may be left.
-    fn finish(&mut self) -> Check {
+    /// Everything is taken, perhaps after a shutdown, everybody leaves, every revocation expires: nothing may be left.
+    fn finish(&mut self, shut_down: bool) -> Check {
         self.model.step(self.clock.load(Ordering::Relaxed));
+        if shut_down {
+            same("told of the shutdown", &self.realtime.shutdown(), &self.model.shutdown())?;
+        }
         self.drain_all()?;
         self.compare_answers()?;
         self.compare_counts()?;

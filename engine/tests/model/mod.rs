@@ -190,6 +190,17 @@ impl Model {
         true
     }
 
+    /// Rule C7, as it is when everybody has taken what is queued: returns how many were live.
+    pub(crate) fn shutdown(&mut self) -> usize {
+        let live = std::mem::take(&mut self.live);
+        for (instance, id) in &live {
+            self.changes += 1;
+            self.unbind_all(instance);
+            self.receivers.get_mut(id).expect("a live instance has a receiver").end = Some(End::Shutdown);
+        }
+        live.len()
+    }
+
     /// Rule C4, from the other side: the receiving half is dropped. A superseded or closed one takes nothing with it
     /// but what is still queued for it.
     pub(crate) fn drop_receiver(&mut self, id: ReceiverId) {

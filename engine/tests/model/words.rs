@@ -40,6 +40,7 @@ pub(crate) enum End {
     Superseded,
     Disconnected,
     Overflow,
+    Shutdown,
 }
 
 /// The answer to one attempt to take an event.

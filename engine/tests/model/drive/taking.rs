@@ -82,6 +82,7 @@ impl Drive {
                     CloseReason::Superseded => End::Superseded,
                     CloseReason::Disconnected => End::Disconnected,
                     CloseReason::Overflow => End::Overflow,
+                    CloseReason::Shutdown => End::Shutdown,
                     other => return differ("closed", &other, &said).map(|()| false),
                 };
                 same("closed", &Said::Closed(end), &said)?;
