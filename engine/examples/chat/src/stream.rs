@@ -81,10 +81,13 @@ impl Chat {
 pub(crate) async fn events(State(app): State<App>, headers: HeaderMap, Json(hello): Json<Hello>) -> Answer {
     let events = app.open(&*app.session(&headers)?, &hello)?;
     let (mut writer, mut out) = (Writer::new(&app.realtime), BytesMut::new());
-    let body = events.map(move |event| {
-        match event {
-            Some(event) => _ = writer.write(&event, &mut out),
-            None => out.extend_from_slice(KEEP_ALIVE),
+    // One write for all that is there.
+    let body = events.ready_chunks(64).map(move |events| {
+        for event in events {
+            match event {
+                Some(event) => _ = writer.write(&event, &mut out),
+                None => out.extend_from_slice(KEEP_ALIVE),
+            }
         }
         Ok::<_, Infallible>(out.split().freeze())
     });
