@@ -22,7 +22,7 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use crate::session::{Session, Tab};
-use crate::{Answer, App, Chat, MAX_REQUEST, Refusal, refuse};
+use crate::{Answer, App, Chat, MAX_REQUEST, MAX_TABS, Refusal, refuse};
 
 /// Proxies close what is silent.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
@@ -48,7 +48,9 @@ impl Chat {
         hello: &Hello,
     ) -> Result<impl Stream<Item = Option<Event<Frame>>> + use<>, Refusal> {
         session.owns(&hello.tab)?;
-        let permit = Arc::clone(&self.tabs).try_acquire_owned()?;
+        let Ok(permit) = Arc::clone(&self.tabs).try_acquire_owned() else {
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, format!("{MAX_TABS} tabs are served at most"));
+        };
         // A token that does not hold binds nothing, and the page misses it among the receipts it gets: of a server that has ended, say.
         let presented = hello.receipts.iter().filter_map(|token| self.realtime.verify(token).ok());
         // Held until all is bound: no login or logout falls in between.
