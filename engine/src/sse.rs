@@ -43,6 +43,7 @@
 
 use std::fmt;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -50,8 +51,8 @@ use serde::Serialize;
 
 use crate::channel::Channel;
 use crate::connection::Connection;
-use crate::event::{Event, Key, Reach};
-use crate::handler::Handler;
+use crate::event::{Echo, Event, Key, Reach};
+use crate::handler::{Committed, Handler};
 use crate::identity::Identity;
 use crate::realtime::Realtime;
 use crate::receipt::Receipt;
@@ -292,6 +293,37 @@ impl Writer {
         out.extend_from_slice(b"data: ");
         frame.write_json(cids, out);
         self.end(out);
+    }
+
+    /// Appends what a commit means for its own tab, as events: its receipts, what was dropped, and its own broadcasts, each once with all
+    /// cids. The answer to the request, in the form of the stream.
+    ///
+    /// ```
+    /// use holocast::{Client, Realtime, channel, sse::{Frame, Writer}};
+    ///
+    /// let realtime = Realtime::<Frame>::new();
+    /// let (tab, news) = (Client::new("tab-1"), channel!("news"));
+    /// let _connected = realtime.connect(&tab)?;
+    /// ["page", "ticker"].map(|cid| realtime.put_subscription(&tab, &news, cid).unwrap());
+    /// let mut handler = realtime.handler(&tab);
+    /// handler.broadcast_json(&news, "add", "hello")?;
+    ///
+    /// let mut answer = bytes::BytesMut::new();
+    /// Writer::new(&realtime).write_committed(&handler.commit()?, &mut answer);
+    /// let json = r#"{"type":"action","channel":"news","action":"add","params":"hello","cids":["page","ticker"]}"#;
+    /// assert_eq!(answer, format!("data: {json}\nid: 1\n\n"));
+    /// # Ok::<(), holocast::sse::Error>(())
+    /// ```
+    pub fn write_committed(&mut self, committed: &Committed<Frame>, out: &mut BytesMut) {
+        for receipt in &committed.receipts {
+            self.write(&Event::Subscribed(receipt.clone()), out);
+        }
+        if !committed.dropped.is_empty() {
+            self.write(&Event::Unsubscribed(committed.dropped.clone()), out);
+        }
+        for echoes in committed.echoes.chunk_by(|one, next| Arc::ptr_eq(&one.message, &next.message)) {
+            self.write_action(echoes[0].params(), echoes.iter().map(Echo::cid), out);
+        }
     }
 
     fn end(&mut self, out: &mut BytesMut) {

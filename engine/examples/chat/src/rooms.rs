@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use holocast::sse::{Frame, Writer};
-use holocast::{Committed, Event, Identity, Realtime, channel};
+use holocast::{Committed, Identity, Realtime, channel};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -138,13 +138,7 @@ pub(crate) async fn act(tab: Tab, Path(name): Path<String>, Json(action): Json<A
 
 /// What a commit means for its own tab, as events like those of its stream.
 fn answer(realtime: &Realtime<Frame>, committed: Committed<Frame>) -> Response {
-    let (mut writer, mut out) = (Writer::new(realtime), BytesMut::new());
-    for receipt in committed.receipts {
-        writer.write(&Event::Subscribed(receipt), &mut out);
-    }
-    writer.write(&Event::Unsubscribed(committed.dropped), &mut out);
-    for echo in &committed.echoes {
-        writer.write_action(echo.params(), [echo.cid()], &mut out);
-    }
+    let mut out = BytesMut::new();
+    Writer::new(realtime).write_committed(&committed, &mut out);
     ([(CONTENT_TYPE, "text/event-stream")], out.freeze()).into_response()
 }
