@@ -1,0 +1,34 @@
+//! The header is what cbindgen makes of the package.
+
+use std::path::Path;
+
+/// Set, the header is written instead of compared.
+const RENEW: &str = "HOLOCAST_RENEW_HEADER";
+
+#[test]
+fn the_header_is_that_of_the_package() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config = cbindgen::Config::from_file(package.join("cbindgen.toml")).expect("cbindgen.toml is read");
+    let mut sources: Vec<_> = std::fs::read_dir(package.join("src"))
+        .expect("the package has sources")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect();
+    sources.sort();
+    // File by file: to follow the modules it would run cargo.
+    let builder = sources.iter().fold(cbindgen::Builder::new().with_config(config), |builder, source| builder.with_src(source));
+    let mut made = Vec::new();
+    builder.generate().expect("the package has an interface").write(&mut made);
+    let (made, path) = (String::from_utf8(made).expect("text"), package.join("include/holocast.h"));
+    if std::env::var_os(RENEW).is_some() {
+        std::fs::write(&path, &made).expect("the header is written");
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = there.lines().zip(made.lines()).position(|(there, made)| there != made);
+    assert!(
+        there == made,
+        "include/holocast.h is not what cbindgen makes, from line {} on; renew it and look at the difference:\n    \
+         {RENEW}=1 cargo test -p holocast-capi --test header",
+        differs.unwrap_or_else(|| there.lines().count().min(made.lines().count())) + 1,
+    );
+}
