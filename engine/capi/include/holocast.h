@@ -1,3 +1,14 @@
+// holocast: a realtime fan-out engine. What it promises: docs/semantics.md; how to build and link, and an example: engine/capi/README.md.
+// Made by cbindgen; to change it, change the sources in engine/capi.
+//
+// Handles are opaque; whoever gets one frees it, once, by the function of its name. A freed handle must not be used, nor one that another
+// thread is freeing. A handle that is "used by one thread at a time" may go from thread to thread, as long as the uses don't overlap.
+//
+// Calls return a status. Unless it is HOLOCAST_STATUS_OK a handle asked for is null, other results are left as they were, and
+// holocast_last_error says why. Null is refused where something must be there. Results that nobody needs may go to null if the comment says so.
+//
+// Nothing is kept of what a call is given: texts, bytes and lists are copied where they are needed longer.
+
 #ifndef HOLOCAST_H
 #define HOLOCAST_H
 
@@ -5,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#define HOLOCAST_VERSION "0.1.0"
 
 // A timeout that never comes.
 #define HOLOCAST_FOREVER UINT64_MAX
@@ -473,10 +486,10 @@ holocast_status holocast_shutdown(const holocast_engine *engine,
                                   size_t *told);
 
 // What the engine holds and has done. Walks over all channels and connections.
-holocast_status holocast_stats(const holocast_engine *engine, holocast_stats *stats);
+holocast_status holocast_stats_of(const holocast_engine *engine, holocast_stats *stats);
 
 // What an event is; none for null.
-holocast_event_kind holocast_event_kind(const holocast_event *event);
+holocast_event_kind holocast_event_kind_of(const holocast_event *event);
 
 // The text of the channel that an event is of: of BROADCAST, BATCH and SUBSCRIBED.
 holocast_status holocast_event_channel(const holocast_event *event, holocast_text *channel);
@@ -553,252 +566,6 @@ holocast_status holocast_lane_poll_recv(holocast_lane *lane,
 
 // Ends all connections of a lane and frees it; null is fine. Its events stay valid.
 void holocast_lane_free(holocast_lane *lane);
-
-// A channel of its text form, as Elixir writes it: ":news", "{:room, 42}", "{:doc, \"abc\", :v2}". Checked by the engine's limits. For
-// parts that come from outside use holocast_channel_new, which needs no quoting.
-holocast_status holocast_channel_parse(const holocast_engine *engine,
-                                       holocast_text text,
-                                       holocast_channel **channel);
-
-// A channel of its parts: an atom alone, or an atom and what follows it. Checked by the engine's limits.
-holocast_status holocast_channel_new(const holocast_engine *engine,
-                                     holocast_value_list elements,
-                                     holocast_channel **channel);
-
-// The text form of a channel, as holocast_channel_parse reads it; empty for null. Valid until the channel is freed.
-holocast_text holocast_channel_text(const holocast_channel *channel);
-
-// Frees a channel; null is fine.
-void holocast_channel_free(holocast_channel *channel);
-
-// The default settings.
-holocast_config holocast_config_default(void);
-
-// Makes a live connection with no bindings. If the instance has a live connection, takes its place, with all bindings in force and all
-// that is queued; the receiver of that one gets CLOSED.
-holocast_status holocast_connect(const holocast_engine *engine,
-                                 const holocast_client *client,
-                                 holocast_connected *connected);
-
-// As holocast_connect, and restores the bindings whose receipts are valid, presented as tokens. A token that is worth nothing is
-// counted and binds nothing, nor does a receipt that was revoked. If the instance has a live connection, receipts are ignored.
-holocast_status holocast_reconnect(const holocast_engine *engine,
-                                   const holocast_client *client,
-                                   holocast_text_list tokens,
-                                   holocast_connected *connected);
-
-// The next event, if one is queued: OK, EMPTY or CLOSED. The event is to be freed.
-holocast_status holocast_connection_try_recv(holocast_connection *connection, holocast_event **event);
-
-// Blocks the thread until the next event, at most so many milliseconds: OK, TIMEOUT or CLOSED. HOLOCAST_FOREVER is no bound. The event
-// is to be freed.
-holocast_status holocast_connection_recv(holocast_connection *connection,
-                                         uint64_t timeout_ms,
-                                         holocast_event **event);
-
-// The next event, if one is queued: OK, EMPTY or CLOSED. After EMPTY the waker is called once as soon as there may be something; poll again
-// then, and until EMPTY comes. The last waker counts. The event is to be freed.
-holocast_status holocast_connection_poll_recv(holocast_connection *connection,
-                                              const holocast_waker *waker,
-                                              holocast_event **event);
-
-// Ends a connection, unless it has ended or was superseded, and frees it; null is fine. Its events stay valid.
-void holocast_connection_free(holocast_connection *connection);
-
-// An engine with these settings; null: with the default ones.
-holocast_status holocast_engine_new(const holocast_config *config, holocast_engine **engine);
-
-// Another handle to the same engine, to be freed on its own.
-holocast_status holocast_engine_clone(const holocast_engine *engine, holocast_engine **clone);
-
-// Frees a handle; null is fine. Ends nothing: connections and lanes go on.
-void holocast_engine_free(holocast_engine *engine);
-
-// Replaces the keys of receipt tokens, each of 32 random bytes or more: the first signs, all verify. Copied.
-holocast_status holocast_set_signing_keys(const holocast_engine *engine, holocast_bytes_list keys);
-
-// Binds every live connection that matches the identity to the channel, for a component, at one instant, and takes back the identity's
-// own revocations. Each gets SUBSCRIBED with a receipt. How many matched is written to matched, unless that is null.
-holocast_status holocast_subscribe(const holocast_engine *engine,
-                                   const holocast_identity *identity,
-                                   const holocast_channel *channel,
-                                   holocast_text cid,
-                                   size_t *matched);
-
-// Drops a binding from every live connection that matches the identity, at one instant, and remembers it against receipts. Each gets
-// UNSUBSCRIBED. How many matched is written to matched, unless that is null.
-holocast_status holocast_unsubscribe(const holocast_engine *engine,
-                                     const holocast_identity *identity,
-                                     const holocast_channel *channel,
-                                     holocast_text cid,
-                                     size_t *matched);
-
-// A kick: drops all bindings to the channel from every live connection that matches the identity, at one instant, and remembers it
-// against receipts. How many lost something is written to lost, unless that is null; each of them gets UNSUBSCRIBED.
-holocast_status holocast_unsubscribe_all(const holocast_engine *engine,
-                                         const holocast_identity *identity,
-                                         const holocast_channel *channel,
-                                         size_t *lost);
-
-// Delivers an action once to every connection with a binding on the channel; waits for nobody. The params are copied once, for all
-// receivers together. Whom it reached is written to reach, unless that is null.
-holocast_status holocast_broadcast_action(const holocast_engine *engine,
-                                          const holocast_channel *channel,
-                                          holocast_text action,
-                                          holocast_bytes params,
-                                          holocast_reach *reach);
-
-// As holocast_broadcast_action, to all but the connections that match any of the excluded identities.
-holocast_status holocast_broadcast_action_except(const holocast_engine *engine,
-                                                 holocast_identity_list excluded,
-                                                 const holocast_channel *channel,
-                                                 holocast_text action,
-                                                 holocast_bytes params,
-                                                 holocast_reach *reach);
-
-// Binds a component of the client's own instance, authorized by its current user, without an event. The fresh receipt is written to
-// receipts, to be freed; null if it was bound already. Without a live connection only the receipt is issued.
-holocast_status holocast_put_subscription(const holocast_engine *engine,
-                                          const holocast_client *client,
-                                          const holocast_channel *channel,
-                                          holocast_text cid,
-                                          holocast_receipts **receipts);
-
-// Unbinds a component of the client's own instance, without an event, and remembers it against receipts. Whether it was bound is written to
-// dropped, unless that is null.
-holocast_status holocast_delete_subscription(const holocast_engine *engine,
-                                             const holocast_client *client,
-                                             const holocast_channel *channel,
-                                             holocast_text cid,
-                                             bool *dropped);
-
-// Gives a live connection another session and user: login, logout, rotation. What another user authorized is dropped. Whether the
-// instance has a live connection is written to found, unless that is null; without one nothing is kept.
-holocast_status holocast_identify(const holocast_engine *engine,
-                                  const holocast_client *client,
-                                  bool *found);
-
-// Ends the connection of an instance, with all its bindings; its receiver gets CLOSED. Whether it had one is written to ended, unless
-// that is null.
-holocast_status holocast_disconnect(const holocast_engine *engine,
-                                    holocast_text instance,
-                                    bool *ended);
-
-// Ends all connections, each with CLOSED after what is queued for it, which can still be taken. Whatever would connect, bind or broadcast
-// ends with HOLOCAST_STATUS_SHUT_DOWN from here on. How many connections were told is written to told, unless that is null. There is no
-// way back.
-holocast_status holocast_shutdown(const holocast_engine *engine,
-                                  size_t *told);
-
-// What the engine holds and has done. Walks over all channels and connections.
-holocast_status holocast_stats(const holocast_engine *engine, holocast_stats *stats);
-
-// What an event is; none for null.
-holocast_event_kind holocast_event_kind(const holocast_event *event);
-
-// The text of the channel that an event is of: of BROADCAST, BATCH and SUBSCRIBED.
-holocast_status holocast_event_channel(const holocast_event *event, holocast_text *channel);
-
-// The bindings that an event is of: of BROADCAST, one for each component that it is for; of SUBSCRIBED, the one; of UNSUBSCRIBED,
-// those that are gone, in order.
-holocast_status holocast_event_keys(const holocast_event *event,
-                                    holocast_key_list *keys);
-
-// The name of the action: of BROADCAST and BATCH.
-holocast_status holocast_event_action(const holocast_event *event, holocast_text *action);
-
-// The params, shared by all receivers: of BROADCAST and BATCH.
-holocast_status holocast_event_params(const holocast_event *event, holocast_bytes *params);
-
-// The receipt to keep for reconnects: of SUBSCRIBED.
-holocast_status holocast_event_receipt(const holocast_event *event, holocast_receipt *receipt);
-
-// How many broadcasts were lost: of LAGGED.
-holocast_status holocast_event_lost(const holocast_event *event, uint64_t *lost);
-
-// Why the connection ended: of CLOSED.
-holocast_status holocast_event_reason(const holocast_event *event, holocast_close_reason *reason);
-
-// The connection of a lane that an event is for, by the socket it was made with: of all but BATCH, and LAGGED if it is the whole lane's.
-holocast_status holocast_event_socket(const holocast_event *event,
-                                      uint64_t *socket);
-
-// The next receivers of a BATCH, at most so many; none: all were handed out. Each is handed out once. Work a batch off before you take the
-// next event. The list is valid until the next call for this event, or until that is freed; what is not read counts as released.
-holocast_status holocast_event_receivers(holocast_event *event,
-                                         size_t most,
-                                         holocast_receiver_list *receivers);
-
-// Frees an event; null is fine.
-void holocast_event_free(holocast_event *event);
-
-// A lane with no connections.
-holocast_status holocast_lane_new(const holocast_engine *engine, holocast_lane **lane);
-
-// As holocast_connect, received by the lane. The socket is a value of your own that comes with everything that is for the connection.
-holocast_status holocast_lane_connect(holocast_lane *lane,
-                                      const holocast_client *client,
-                                      uint64_t socket,
-                                      holocast_lane_connected *connected);
-
-// As holocast_reconnect, received by the lane.
-holocast_status holocast_lane_reconnect(holocast_lane *lane,
-                                        const holocast_client *client,
-                                        holocast_text_list tokens,
-                                        uint64_t socket,
-                                        holocast_lane_connected *connected);
-
-// Ends a connection of the lane: nothing comes for it any more, not even its end, and its socket may be given to another one. Whether
-// it was this lane's and live is written to ended, unless that is null.
-holocast_status holocast_lane_disconnect(holocast_lane *lane,
-                                         uint64_t key,
-                                         bool *ended);
-
-// The next event, if one is queued: OK or EMPTY. The event is to be freed.
-holocast_status holocast_lane_try_recv(holocast_lane *lane, holocast_event **event);
-
-// Blocks the thread until the next event, at most so many milliseconds: OK or TIMEOUT. HOLOCAST_FOREVER is no bound. The event is to be
-// freed.
-holocast_status holocast_lane_recv(holocast_lane *lane,
-                                   uint64_t timeout_ms,
-                                   holocast_event **event);
-
-// The next event, if one is queued: OK or EMPTY. After EMPTY the waker is called once as soon as there may be something; poll again then,
-// and until EMPTY comes. The last waker counts. The event is to be freed.
-holocast_status holocast_lane_poll_recv(holocast_lane *lane,
-                                        const holocast_waker *waker,
-                                        holocast_event **event);
-
-// Ends all connections of a lane and frees it; null is fine. Its events stay valid.
-void holocast_lane_free(holocast_lane *lane);
-
-// The list of receipts; empty for null, which is what a call gives out that has none. Valid until they are freed.
-holocast_receipt_list holocast_receipts_list(const holocast_receipts *receipts);
-
-// Frees receipts; null is fine.
-void holocast_receipts_free(holocast_receipts *receipts);
-
-// What a status means, in a few words; never null, valid for good.
-const char *holocast_status_text(uint32_t status);
-
-// Why the last call of this thread that did not end with OK did not; empty if there was none. Valid until another one of this thread.
-holocast_text holocast_last_error(void);
-
-// The version of the library. The interface is not frozen before 1.0: use the header of the same version.
-const char *holocast_version(void);
-
-// A waker that calls wake(context). It is called on whatever thread has something for the receiver: a publisher's, one that subscribes or
-// disconnects, and the receiver's own inside a poll; by several at once, and also when nothing is there. It must be quick, must not block,
-// throw or longjmp, and must not touch the connection or lane that it wakes, only see to it that its thread does (write to an eventfd or
-// pipe, post to a queue). It may use the engine. The other function, release(context), is called once, on any thread, when wake will not be
-// called any more; it may be null, then the context has to stay for good, or be null.
-holocast_status holocast_waker_new(void (*wake)(void *context),
-                                   void (*release)(void *context),
-                                   void *context,
-                                   holocast_waker **waker);
-
-// Frees a waker; null is fine. Who waits by it keeps it until that wait is over, or its connection or lane is freed.
-void holocast_waker_free(holocast_waker *waker);
 
 // The list of receipts; empty for null, which is what a call gives out that has none. Valid until they are freed.
 holocast_receipt_list holocast_receipts_list(const holocast_receipts *receipts);
@@ -833,3 +600,70 @@ void holocast_waker_free(holocast_waker *waker);
 #endif  // __cplusplus
 
 #endif  /* HOLOCAST_H */
+
+// How to make the values above. Texts that end with a NUL: of other ones fill in data and len.
+
+static inline holocast_text holocast_text_of(const char *text) {
+  holocast_text made = {text, strlen(text)};
+  return made;
+}
+
+static inline holocast_bytes holocast_bytes_of(const void *data, size_t len) {
+  holocast_bytes made = {data, len};
+  return made;
+}
+
+static inline holocast_value holocast_value_of(uint32_t kind, int64_t number, holocast_text text) {
+  holocast_value made = {kind, number, text};
+  return made;
+}
+
+static inline holocast_value holocast_none(void) {
+  return holocast_value_of(HOLOCAST_VALUE_KIND_NONE, 0, holocast_text_of(""));
+}
+
+static inline holocast_value holocast_int(int64_t number) {
+  return holocast_value_of(HOLOCAST_VALUE_KIND_INT, number, holocast_text_of(""));
+}
+
+static inline holocast_value holocast_string(const char *text) {
+  return holocast_value_of(HOLOCAST_VALUE_KIND_STRING, 0, holocast_text_of(text));
+}
+
+static inline holocast_value holocast_atom(const char *text) {
+  return holocast_value_of(HOLOCAST_VALUE_KIND_ATOM, 0, holocast_text_of(text));
+}
+
+static inline holocast_identity holocast_instance(const char *instance) {
+  holocast_identity made = {HOLOCAST_IDENTITY_KIND_INSTANCE, holocast_string(instance)};
+  return made;
+}
+
+static inline holocast_identity holocast_session(holocast_value session) {
+  holocast_identity made = {HOLOCAST_IDENTITY_KIND_SESSION, session};
+  return made;
+}
+
+static inline holocast_identity holocast_user(holocast_value user) {
+  holocast_identity made = {HOLOCAST_IDENTITY_KIND_USER, user};
+  return made;
+}
+
+static inline holocast_client holocast_client_of(const char *instance, holocast_value session, holocast_value user) {
+  holocast_client made = {holocast_text_of(instance), session, user};
+  return made;
+}
+
+static inline holocast_identity_list holocast_identities(const holocast_identity *items, size_t len) {
+  holocast_identity_list made = {items, len};
+  return made;
+}
+
+static inline holocast_text_list holocast_texts(const holocast_text *items, size_t len) {
+  holocast_text_list made = {items, len};
+  return made;
+}
+
+static inline bool holocast_text_equals(holocast_text text, const char *other) {
+  return text.len == strlen(other) && memcmp(text.data, other, text.len) == 0;
+}

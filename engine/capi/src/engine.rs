@@ -284,7 +284,7 @@ pub extern "C" fn holocast_shutdown(engine: Option<&Engine>, told: Option<&mut M
 
 /// What the engine holds and has done. Walks over all channels and connections.
 #[unsafe(no_mangle)]
-pub extern "C" fn holocast_stats(engine: Option<&Engine>, stats: Option<&mut MaybeUninit<Stats>>) -> Status {
+pub extern "C" fn holocast_stats_of(engine: Option<&Engine>, stats: Option<&mut MaybeUninit<Stats>>) -> Status {
     guard(|| {
         let (engine, out) = (there(engine, "engine")?, there(stats, "stats")?);
         let stats = engine.realtime.stats();

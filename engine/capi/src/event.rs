@@ -200,7 +200,7 @@ impl Unloaded {
 
 /// What an event is; none for null.
 #[unsafe(no_mangle)]
-pub extern "C" fn holocast_event_kind(event: Option<&Event>) -> EventKind {
+pub extern "C" fn holocast_event_kind_of(event: Option<&Event>) -> EventKind {
     event.map_or(EventKind::None, Event::kind)
 }
 

@@ -9,14 +9,8 @@ const RENEW: &str = "HOLOCAST_RENEW_HEADER";
 fn the_header_is_that_of_the_package() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(package.join("cbindgen.toml")).expect("cbindgen.toml is read");
-    let mut sources: Vec<_> = std::fs::read_dir(package.join("src"))
-        .expect("the package has sources")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .collect();
-    sources.sort();
-    // File by file: to follow the modules it would run cargo.
-    let builder = sources.iter().fold(cbindgen::Builder::new().with_config(config), |builder, source| builder.with_src(source));
+    // From the root file it goes to the modules; to find that by itself it would run cargo.
+    let builder = cbindgen::Builder::new().with_config(config).with_src(package.join("src/lib.rs"));
     let mut made = Vec::new();
     builder.generate().expect("the package has an interface").write(&mut made);
     let (made, path) = (String::from_utf8(made).expect("text"), package.join("include/holocast.h"));
