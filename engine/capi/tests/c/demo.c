@@ -202,7 +202,7 @@ static void lags(void) {
   holocast_event_free(event);
   expect_text(tab, "one");
   expect_text(tab, "two");
-  CHECK_STATUS(HOLOCAST_STATUS_TIMEOUT, holocast_connection_recv(tab, 1, &event));
+  expect_nothing(tab);
   holocast_connection_free(tab);
 }
 
@@ -258,7 +258,6 @@ static void lanes(void) {
   }
   holocast_event_free(event);
   CHECK_STATUS(HOLOCAST_STATUS_EMPTY, holocast_lane_try_recv(lane, &event));
-  CHECK_STATUS(HOLOCAST_STATUS_TIMEOUT, holocast_lane_recv(lane, 1, &event));
   // Another one in the queue when the lane goes.
   CHECK(say("released") == 19);
   holocast_lane_free(lane);

@@ -1,4 +1,4 @@
-// Two threads publish; one serves connections of its own and one a lane, both asleep until a waker calls.
+// Two threads publish; one serves connections and one a lane, both asleep until a waker calls, and one blocks in a call.
 
 #include <pthread.h>
 
@@ -59,7 +59,7 @@ static void *publish(void *context) {
   for (; number[1] < MESSAGES; number[1]++) {
     holocast_reach reach;
     OK(holocast_broadcast_action(engine, room, holocast_text_of("count"), holocast_bytes_of(number, sizeof number), &reach));
-    CHECK(reach.reached == 2 * TABS && reach.refused == 0);
+    CHECK(reach.reached == 2 * TABS + 1 && reach.refused == 0);
   }
   return NULL;
 }
@@ -128,10 +128,37 @@ static void *serve_lane(void *context) {
     }
     holocast_event_free(event);
   }
+  holocast_event *event = NULL;
+  CHECK_STATUS(HOLOCAST_STATUS_TIMEOUT, holocast_lane_recv(lane, 1, &event));
   holocast_waker_free(waker);
   holocast_lane_free(lane);
   wait_for_release(&rung);
   return NULL;
+}
+
+static void *block(void *context) {
+  holocast_connection *tab = context;
+  holocast_event *event = NULL;
+  uint32_t next[PUBLISHERS] = {0};
+  for (int taken = 0; taken < PUBLISHERS * MESSAGES;) {
+    OK(holocast_connection_recv(tab, HOLOCAST_FOREVER, &event));
+    if (holocast_event_kind_of(event) == HOLOCAST_EVENT_KIND_BROADCAST) {
+      expect_in_order(event, next);
+      taken++;
+    }
+    holocast_event_free(event);
+  }
+  CHECK_STATUS(HOLOCAST_STATUS_TIMEOUT, holocast_connection_recv(tab, 1, &event));
+  CHECK(event == NULL);
+  holocast_connection_free(tab);
+  return NULL;
+}
+
+static holocast_connection *connect_tab(const char *instance) {
+  holocast_client client = holocast_client_of(instance, holocast_none(), holocast_int(7));
+  holocast_connected connected;
+  OK(holocast_connect(engine, &client, &connected));
+  return connected.connection;
 }
 
 int main(void) {
@@ -145,36 +172,34 @@ int main(void) {
   OK(holocast_lane_new(engine, &lane));
   for (uint64_t tab = 0; tab < TABS; tab++) {
     char name[16];
-    holocast_value user = holocast_int(7);
     snprintf(name, sizeof name, "tab-%" PRIu64, tab);
-    holocast_client client = holocast_client_of(name, holocast_none(), user);
-    holocast_connected connected;
-    OK(holocast_connect(engine, &client, &connected));
-    tabs[tab] = connected.connection;
-    name[0] = 'l';
-    client = holocast_client_of(name, holocast_none(), user);
-    holocast_lane_connected on_lane;
-    OK(holocast_lane_connect(lane, &client, tab, &on_lane));
+    tabs[tab] = connect_tab(name);
+    snprintf(name, sizeof name, "lane-%" PRIu64, tab);
+    holocast_client client = holocast_client_of(name, holocast_none(), holocast_int(7));
+    holocast_lane_connected connected;
+    OK(holocast_lane_connect(lane, &client, tab, &connected));
   }
+  holocast_connection *last = connect_tab("blocks");
   holocast_identity user = holocast_user(holocast_int(7));
   size_t matched;
   OK(holocast_subscribe(engine, &user, room, holocast_text_of("page"), &matched));
-  CHECK(matched == 2 * TABS);
+  CHECK(matched == 2 * TABS + 1);
 
-  pthread_t threads[PUBLISHERS + 2];
+  pthread_t threads[PUBLISHERS + 3];
   uint32_t numbers[PUBLISHERS];
   CHECK(pthread_create(&threads[PUBLISHERS], NULL, serve_connections, tabs) == 0);
   CHECK(pthread_create(&threads[PUBLISHERS + 1], NULL, serve_lane, lane) == 0);
+  CHECK(pthread_create(&threads[PUBLISHERS + 2], NULL, block, last) == 0);
   for (uint32_t number = 0; number < PUBLISHERS; number++) {
     numbers[number] = number;
     CHECK(pthread_create(&threads[number], NULL, publish, &numbers[number]) == 0);
   }
-  for (int thread = 0; thread < PUBLISHERS + 2; thread++) {
+  for (int thread = 0; thread < PUBLISHERS + 3; thread++) {
     CHECK(pthread_join(threads[thread], NULL) == 0);
   }
   holocast_stats stats;
   OK(holocast_stats_of(engine, &stats));
-  CHECK(stats.connections == 0 && stats.taken == 2 * ALL && stats.queued == 0);
+  CHECK(stats.connections == 0 && stats.taken == PUBLISHERS * MESSAGES * (2 * TABS + 1) && stats.queued == 0);
   printf("%" PRIu64 " taken\n", stats.taken);
   holocast_channel_free(room);
   holocast_engine_free(engine);
