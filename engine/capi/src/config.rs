@@ -31,27 +31,27 @@ impl OverflowPolicy {
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
     /// Broadcasts that a connection's queue holds at most: 1 to 32767, by default 1024.
-    queue_capacity: usize,
+    pub(crate) queue_capacity: usize,
     /// Broadcasts that a lane holds at most: 1 to 32767, by default 1024.
-    lane_capacity: usize,
+    pub(crate) lane_capacity: usize,
     /// Bytes of params that a connection's queue holds at most; 0, the default: no such bound.
-    queue_bytes: u64,
+    pub(crate) queue_bytes: u64,
     /// One of holocast_overflow_policy; by default HOLOCAST_OVERFLOW_POLICY_CLOSE.
-    overflow: u32,
+    pub(crate) overflow: u32,
     /// Bytes of an atom, at most; by default 255.
-    atom_bytes: usize,
+    pub(crate) atom_bytes: usize,
     /// Bytes of any other name, at most: ids, cids, actions, strings in channels; by default 1024.
-    string_bytes: usize,
+    pub(crate) string_bytes: usize,
     /// Elements of a channel's tuple, its tag included, at most; by default 16.
-    tuple_elements: usize,
+    pub(crate) tuple_elements: usize,
     /// Milliseconds for which a receipt is valid and a revocation kept: 1 to 100 years, by default 72 hours.
-    receipt_lifetime_ms: u64,
+    pub(crate) receipt_lifetime_ms: u64,
     /// Room for so many connections from the start, so that none waits for a table to grow: at most 8388608.
-    expected_connections: usize,
+    pub(crate) expected_connections: usize,
     /// The same for channels: at most 134217728.
-    expected_channels: usize,
+    pub(crate) expected_channels: usize,
     /// Keys of receipt tokens, each of 32 random bytes or more: the first signs, all verify. Copied.
-    signing_keys: List<Bytes>,
+    pub(crate) signing_keys: List<Bytes>,
 }
 
 /// An engine holds no more connections.
@@ -96,7 +96,9 @@ impl Config {
             ("channels", self.expected_channels, MAX_EXPECTED_CHANNELS),
         ] {
             if expected > limit {
-                return Err(Failure::argument(format!("{expected} {what} are expected, the limit is {limit}")));
+                return Err(Failure::argument(format!(
+                    "{expected} {what} are expected, the limit is {limit}"
+                )));
             }
         }
         let builder = Realtime::builder()

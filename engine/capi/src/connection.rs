@@ -4,7 +4,9 @@ use std::mem::MaybeUninit;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use holocast::{Connected as EngineConnected, Event as EngineEvent, Realtime, RecvTimeoutError, TryRecvError};
+use holocast::{
+    Connected as EngineConnected, Event as EngineEvent, Realtime, RecvTimeoutError, TryRecvError,
+};
 
 use crate::Params;
 use crate::engine::Engine;

@@ -275,7 +275,10 @@ pub extern "C" fn holocast_disconnect(
 /// ends with HOLOCAST_STATUS_SHUT_DOWN from here on. How many connections were told is written to told, unless that is null. There is no
 /// way back.
 #[unsafe(no_mangle)]
-pub extern "C" fn holocast_shutdown(engine: Option<&Engine>, told: Option<&mut MaybeUninit<usize>>) -> Status {
+pub extern "C" fn holocast_shutdown(
+    engine: Option<&Engine>,
+    told: Option<&mut MaybeUninit<usize>>,
+) -> Status {
     guard(|| {
         tell(told, there(engine, "engine")?.realtime.shutdown());
         Ok(())
@@ -284,7 +287,10 @@ pub extern "C" fn holocast_shutdown(engine: Option<&Engine>, told: Option<&mut M
 
 /// What the engine holds and has done. Walks over all channels and connections.
 #[unsafe(no_mangle)]
-pub extern "C" fn holocast_stats_of(engine: Option<&Engine>, stats: Option<&mut MaybeUninit<Stats>>) -> Status {
+pub extern "C" fn holocast_stats_of(
+    engine: Option<&Engine>,
+    stats: Option<&mut MaybeUninit<Stats>>,
+) -> Status {
     guard(|| {
         let (engine, out) = (there(engine, "engine")?, there(stats, "stats")?);
         let stats = engine.realtime.stats();

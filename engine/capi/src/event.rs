@@ -224,7 +224,10 @@ pub extern "C" fn holocast_event_channel(
 /// The bindings that an event is of: of BROADCAST, one for each component that it is for; of SUBSCRIBED, the one; of UNSUBSCRIBED,
 /// those that are gone, in order.
 #[unsafe(no_mangle)]
-pub extern "C" fn holocast_event_keys(event: Option<&Event>, keys: Option<&mut MaybeUninit<List<Key>>>) -> Status {
+pub extern "C" fn holocast_event_keys(
+    event: Option<&Event>,
+    keys: Option<&mut MaybeUninit<List<Key>>>,
+) -> Status {
     guard(|| {
         let (event, out) = (there(event, "event")?, there(keys, "keys")?);
         out.write(List::lend(event.keys()?));

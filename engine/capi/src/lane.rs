@@ -88,7 +88,8 @@ pub extern "C" fn holocast_lane_reconnect(
         let out = there(connected, "connected")?.write(nothing);
         let (lane, client) = (there(lane, "lane")?, there(client, "client")?.read()?);
         let (presented, refused_tokens) = verify(&lane.realtime, &tokens)?;
-        let EngineConnected { key, receipts, superseded } = lane.lane.reconnect(&client, &presented, socket)?;
+        let EngineConnected { key, receipts, superseded } =
+            lane.lane.reconnect(&client, &presented, socket)?;
         *out = LaneConnected {
             key: key.as_u64(),
             receipts: Receipts::new(&lane.realtime, receipts),
@@ -139,7 +140,8 @@ pub extern "C" fn holocast_lane_recv(
     guard(|| {
         let out = place(event, "event")?;
         let lane = there(lane, "lane")?;
-        let event = lane.lane.blocking_recv_timeout(Duration::from_millis(timeout_ms)).ok_or_else(too_late)?;
+        let event =
+            lane.lane.blocking_recv_timeout(Duration::from_millis(timeout_ms)).ok_or_else(too_late)?;
         *out = lane.event(event);
         Ok(())
     })

@@ -12,7 +12,10 @@
 //! other. That a pointer which is not null is one that the library gave out, has not been freed, and is used by as many threads as the header
 //! allows, is the caller's part. Kinds and policies come as integers, as no value of a Rust enum may be out of place.
 
-#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 mod channel;
 mod config;

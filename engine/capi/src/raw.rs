@@ -138,7 +138,9 @@ impl Value {
             Self::NONE => Ok(None),
             Self::INT => Ok(Some(self.number.into())),
             Self::STRING => Ok(Some(self.text.read(what)?.into())),
-            kind => Err(Failure::argument(format!("{what} is of kind {kind}, expected none, an integer or a string"))),
+            kind => Err(Failure::argument(format!(
+                "{what} is of kind {kind}, expected none, an integer or a string"
+            ))),
         }
     }
 
@@ -148,7 +150,9 @@ impl Value {
             Self::INT => Ok(self.number.into()),
             Self::STRING => Ok(self.text.read(&what)?.into()),
             Self::ATOM => Ok(Element::atom(self.text.read(&what)?)),
-            kind => Err(Failure::argument(format!("{what} is of kind {kind}, expected an atom, an integer or a string"))),
+            kind => Err(Failure::argument(format!(
+                "{what} is of kind {kind}, expected an atom, an integer or a string"
+            ))),
         }
     }
 }
@@ -187,7 +191,9 @@ impl Identity {
             (Self::INSTANCE, Some(Id::Int(_))) => Err(Failure::argument("the id of an instance is a string")),
             (Self::SESSION, Some(id)) => Ok(EngineIdentity::session(id)),
             (Self::USER, Some(id)) => Ok(EngineIdentity::user(id)),
-            (Self::INSTANCE | Self::SESSION | Self::USER, None) => Err(Failure::argument("an identity has no id")),
+            (Self::INSTANCE | Self::SESSION | Self::USER, None) => {
+                Err(Failure::argument("an identity has no id"))
+            }
             (kind, _) => Err(Failure::argument(format!("there is no identity of kind {kind}"))),
         }
     }
@@ -239,5 +245,38 @@ pub(crate) fn place<'a, T>(
 pub(crate) fn tell<T>(out: Option<&mut MaybeUninit<T>>, value: T) {
     if let Some(out) = out {
         out.write(value);
+    }
+}
+
+/// What a caller in C could hand over, right or wrong.
+#[cfg(test)]
+pub(crate) mod handed {
+    use super::*;
+
+    /// With these fields. What they point to must be there, unless reading refuses them.
+    pub(crate) fn text(data: *const c_char, len: usize) -> Text {
+        Text { data, len }
+    }
+
+    /// As [`text`].
+    pub(crate) fn bytes(data: *const c_void, len: usize) -> Bytes {
+        Bytes { data, len }
+    }
+
+    /// As [`text`].
+    pub(crate) fn list<T>(items: *const T, len: usize) -> List<T> {
+        List { items, len }
+    }
+
+    pub(crate) fn value(kind: u32, number: i64, text: Text) -> Value {
+        Value { kind, number, text }
+    }
+
+    pub(crate) fn identity(kind: u32, id: Value) -> Identity {
+        Identity { kind, id }
+    }
+
+    pub(crate) fn client(instance: Text, session: Value, user: Value) -> Client {
+        Client { instance, session, user }
     }
 }

@@ -4,7 +4,7 @@ use holocast::{Realtime, Receipt as EngineReceipt, ReceiptError};
 
 use crate::Params;
 use crate::raw::{List, Text};
-use crate::status::{Failure, Status};
+use crate::status::{Failure, Status, guard};
 
 /// The proof of a binding, for the client to keep and to present when it reconnects.
 #[repr(C)]
@@ -22,7 +22,8 @@ pub struct Receipt {
 #[derive(Debug)]
 pub struct Receipts {
     /// What the views point into. Behind a pointer that does not move.
-    _held: Vec<Issued>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "kept for the views"))]
+    held: Vec<Issued>,
     views: Vec<Receipt>,
 }
 
@@ -47,11 +48,7 @@ impl Issued {
 
     /// Points to memory that stays where it is when this is moved: the heap's, and the shared claim's.
     pub(crate) fn view(&self) -> Receipt {
-        Receipt {
-            channel: Text::lend(&self.channel),
-            cid: self.cid(),
-            token: Text::lend(&self.token),
-        }
+        Receipt { channel: Text::lend(&self.channel), cid: self.cid(), token: Text::lend(&self.token) }
     }
 }
 
@@ -63,12 +60,22 @@ impl Receipts {
         }
         let held: Vec<Issued> = receipts.into_iter().map(|receipt| Issued::new(realtime, receipt)).collect();
         let views = held.iter().map(Issued::view).collect();
-        Some(Box::new(Self { _held: held, views }))
+        Some(Box::new(Self { held, views }))
+    }
+}
+
+#[cfg(test)]
+impl Receipts {
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.held.iter().map(|issued| issued.token.as_str())
     }
 }
 
 /// The receipts of these tokens, and how many tokens are worth nothing.
-pub(crate) fn verify(realtime: &Realtime<Params>, tokens: &List<Text>) -> Result<(Vec<EngineReceipt>, usize), Failure> {
+pub(crate) fn verify(
+    realtime: &Realtime<Params>,
+    tokens: &List<Text>,
+) -> Result<(Vec<EngineReceipt>, usize), Failure> {
     let tokens = tokens.read("the tokens")?;
     let mut receipts = Vec::with_capacity(tokens.len());
     for token in tokens {
@@ -99,5 +106,8 @@ pub extern "C" fn holocast_receipts_list(receipts: Option<&Receipts>) -> List<Re
 /// Frees receipts; null is fine.
 #[unsafe(no_mangle)]
 pub extern "C" fn holocast_receipts_free(receipts: Option<Box<Receipts>>) {
-    drop(receipts);
+    guard(|| {
+        drop(receipts);
+        Ok(())
+    });
 }

@@ -74,5 +74,8 @@ pub extern "C" fn holocast_waker_new(
 /// Frees a waker; null is fine. Who waits by it keeps it until that wait is over, or its connection or lane is freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn holocast_waker_free(waker: Option<Box<Waker>>) {
-    drop(waker);
+    guard(|| {
+        drop(waker);
+        Ok(())
+    });
 }

@@ -79,7 +79,11 @@ fn under_valgrind(source: &Path) -> Option<(Option<i32>, String)> {
     let (_scratch, program) = compiled(source, Linked::Statically)?;
     let mut command = Command::new("valgrind");
     // What is reachable at the end is left out: README.md, "Memory".
-    command.args(["--leak-check=full", "--errors-for-leak-kinds=definite,possible", "--show-leak-kinds=definite,possible"]);
+    command.args([
+        "--leak-check=full",
+        "--errors-for-leak-kinds=definite,possible",
+        "--show-leak-kinds=definite,possible",
+    ]);
     // A thread that waits for another one gets its turn.
     command.arg("--fair-sched=yes").arg(format!("--error-exitcode={REPORTED}")).arg(program);
     let output = command.output().expect("valgrind is installed");
@@ -104,6 +108,23 @@ fn example() -> (TempDir, PathBuf) {
     let path = scratch.path().join("example.c");
     std::fs::write(&path, code).expect("the example is written");
     (scratch, path)
+}
+
+#[test]
+fn the_header_is_c99_and_cpp11() {
+    let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/holocast.h");
+    let reads = |compiler: OsString, language: [&str; 3]| {
+        // A header by itself has functions that nobody calls.
+        let checks = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wno-unused-function", "-fsyntax-only"];
+        succeeds(Command::new(compiler).args(language).args(checks).arg(&header));
+    };
+    if let Some(compiler) = compiler() {
+        reads(compiler, ["-std=c99", "-x", "c"]);
+    }
+    let compiler = env::var_os("CXX").unwrap_or_else(|| "c++".into());
+    if Command::new(&compiler).arg("--version").output().is_ok() {
+        reads(compiler, ["-std=c++11", "-x", "c++"]);
+    }
 }
 
 #[test]
