@@ -47,11 +47,6 @@ pub(super) struct Guests<P: Send + Sync + 'static> {
     ready: VecDeque<u64>,
 }
 
-/// By slot and generation; a slot has no two leases of one generation.
-fn packed(key: LaneKey) -> u64 {
-    u64::from(key.slot) << 32 | u64::from(key.number)
-}
-
 impl<P: Send + Sync + 'static> Guests<P> {
     pub(super) fn new(engine: &Arc<Engine<P>>, core: &Arc<LaneCore<P>>) -> Self {
         Self {
@@ -72,7 +67,7 @@ impl<P: Send + Sync + 'static> Guests<P> {
     }
 
     pub(super) fn insert(&mut self, key: LaneKey, token: u64, connection: Connection<P>) {
-        let key = packed(key);
+        let key = key.as_u64();
         let (engine, core) = (Weak::clone(&self.engine), Weak::clone(&self.core));
         let waker = Waker::from(Arc::new(Signal { engine, core, key }));
         self.guests.insert(key, Guest { token, connection, waker });
@@ -81,7 +76,7 @@ impl<P: Send + Sync + 'static> Guests<P> {
     }
 
     pub(super) fn remove(&mut self, key: LaneKey) -> Option<Connection<P>> {
-        self.guests.remove(&packed(key)).map(|guest| guest.connection)
+        self.guests.remove(&key.as_u64()).map(|guest| guest.connection)
     }
 
     /// A key came out of the lane's queue.

@@ -59,6 +59,34 @@ pub struct LaneKey {
     guest: bool,
 }
 
+impl LaneKey {
+    /// No slot has this bit.
+    const GUEST: u32 = 1 << 31;
+
+    /// The key as one number, for hosts in other languages.
+    ///
+    /// ```
+    /// use holocast::{Client, LaneKey, Realtime};
+    ///
+    /// let mut lane = Realtime::<String>::new().lane();
+    /// let key = lane.connect(&Client::new("tab-1"), 42)?.key;
+    /// assert_eq!(LaneKey::from_u64(key.as_u64()), key);
+    /// # Ok::<(), holocast::Error>(())
+    /// ```
+    #[must_use]
+    pub fn as_u64(self) -> u64 {
+        let guest = if self.guest { Self::GUEST } else { 0 };
+        u64::from(self.slot | guest) << 32 | u64::from(self.number)
+    }
+
+    /// The key of this number, as [`LaneKey::as_u64`] gave it. A number that it never gave names no connection.
+    #[must_use]
+    pub fn from_u64(number: u64) -> Self {
+        let slot = (number >> 32) as u32;
+        Self { slot: slot & !Self::GUEST, number: number as u32, guest: slot & Self::GUEST != 0 }
+    }
+}
+
 /// What [`Lane::connect`] and [`Lane::reconnect`] return.
 ///
 /// See [`Lane`] for an example.
