@@ -16,8 +16,8 @@ use tokio::time::timeout;
 use crate::serve::{Sent, now_us};
 use crate::{Failure, Load, system};
 
-/// Connections of one address: a port each.
-const OF_AN_ADDRESS: u32 = 20_000;
+/// Connections of one address: a port each. Beyond half of the ports that there are for it the kernel finds free ones slowly.
+const OF_AN_ADDRESS: u32 = 10_000;
 /// Connections that are made at once.
 const AT_ONCE: usize = 200;
 /// How long is waited for what is under way.
