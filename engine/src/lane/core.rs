@@ -13,6 +13,7 @@
 //!   ended: both change the same atomic, so it is lowered once. The consumer skips the search when the count is zero: who was counted
 //!   before an entry was pushed is seen with the entry; of another one the entry may be the old receiver's (L2).
 //! * **L4** A lane without a consumer lives on while connections are at home on it: who pushes to it forwards what it holds ([`Engine::drain`]).
+//!   So its queue is empty when it goes: the last push found it parked and drained it, or left that to who was draining.
 //! * **L5** A loss is told to whoever the receiver is. An overflow counts it, then tells those whom it finds away. A takeover shuts the
 //!   gate, then tells the new receiver what is counted. So one of both does, or both, unless the consumer took the count in between:
 //!   it looks whose takeover is between these two steps, and if it finds the gate open, the lane was told before the takeover.
@@ -142,16 +143,6 @@ impl<P> LaneCore<P> {
         add(&counts.forwarded, settled.forwarded);
         add(&counts.withheld, settled.withheld);
         add(&counts.released, settled.released);
-    }
-}
-
-impl<P> Drop for LaneCore<P> {
-    fn drop(&mut self) {
-        let (tally, mut caught) = (Tally::new(), Caught::default());
-        self.queue.release(&tally, &mut caught);
-        let released = tally.released.load(Ordering::Relaxed);
-        self.settle(Settled { released, ..Settled::default() });
-        caught.go_on();
     }
 }
 

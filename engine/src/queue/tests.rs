@@ -91,6 +91,20 @@ fn q1_weights_are_bounded_and_given_back_when_taken_or_refused() {
 }
 
 #[test]
+fn n1_a_chain_that_is_dropped_half_way_gives_back_the_rest() {
+    let (queue, params) = (open(), Arc::new(7));
+    for _ in 0..3 {
+        let pushed = Publication::new(message(&params, 0), &roster(0..1, true)).push(&queue, 0, 0, &UNBOUND);
+        assert_eq!(pushed, Pushed::Sent);
+    }
+    let (mut chain, first) = queue.reset_to().expect("nobody else is there");
+    assert!(first && chain.next().is_some());
+    assert_eq!(Arc::strong_count(&params), 3, "one was given back");
+    drop(chain);
+    assert_eq!(Arc::strong_count(&params), 1);
+}
+
+#[test]
 fn c3_a_new_lease_inherits_the_word_and_the_batch() {
     let (queue, tally) = (open(), Tally::new());
     (1..=2).for_each(|n| assert_eq!(send(&queue, n, &UNBOUND), Pushed::Sent));
