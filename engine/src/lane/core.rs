@@ -266,8 +266,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
         };
         // In this order, as depart() has the opposite one: what one of both does the other sees (L5).
         let refuse = |entry: &Entry<P>| {
-            tell(lane.queue.note_lost(1));
+            let first = lane.queue.note_lost(1);
             note_away(entry);
+            tell(first);
         };
         let dropped = if self.overflow == Overflow::DropNewest { None } else { lane.queue.reset_to() };
         let Some((dropped, first)) = dropped else {
