@@ -12,12 +12,14 @@ use crate::caught::Caught;
 use crate::channel::Channel;
 use crate::config::Overflow;
 use crate::engine::Engine;
+use crate::error::Error;
 use crate::event::{CloseReason, Message, Reach};
 use crate::identity::Identity;
 use crate::index::{Cell, Member, Members};
 use crate::queue::{Bound, LEAF, Places, Publication, Pushed, Target, prefetch};
 use crate::registry::SlotId;
 use crate::sync::epoch;
+use crate::text::Text;
 
 /// The slots that a broadcast leaves out, asked for in the order of the members.
 #[derive(Default)]
@@ -82,6 +84,20 @@ pub(crate) struct Begun {
 }
 
 impl<P: Send + Sync + 'static> Engine<P> {
+    /// A message to broadcast, checked and weighed.
+    pub(crate) fn message(
+        &self,
+        channel: &Channel,
+        action: Text,
+        params: P,
+    ) -> Result<Arc<Message<P>>, Error> {
+        channel.check(&self.limits)?;
+        self.limits.check_name("action", &action)?;
+        self.latch.check()?;
+        let weight = self.weigher.as_ref().map_or(0, |(_, weigh)| weigh(&params));
+        Ok(Arc::new(Message { channel: channel.clone(), action, params, weight }))
+    }
+
     /// Delivers a message to its channel's members, if there are any.
     pub(crate) fn broadcast(
         &self,

@@ -8,7 +8,7 @@ use crate::channel::Channel;
 use crate::deltas::{Applied, Transition};
 use crate::engine::Engine;
 use crate::error::{Error, ReceiptError};
-use crate::event::{Key, Message, Reach};
+use crate::event::{Key, Reach};
 use crate::handler::Handler;
 use crate::hot::HotChannel;
 use crate::identity::{Client, Identity};
@@ -79,22 +79,6 @@ impl<P: Send + Sync + 'static> fmt::Debug for Realtime<P> {
 impl<P: Send + Sync + 'static> Default for Realtime<P> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl<P: Send + Sync + 'static> Engine<P> {
-    /// A message to broadcast, checked and weighed.
-    pub(crate) fn message(
-        &self,
-        channel: &Channel,
-        action: Text,
-        params: P,
-    ) -> Result<Arc<Message<P>>, Error> {
-        channel.check(&self.limits)?;
-        self.limits.check_name("action", &action)?;
-        self.latch.check()?;
-        let weight = self.weigher.as_ref().map_or(0, |(_, weigh)| weigh(&params));
-        Ok(Arc::new(Message { channel: channel.clone(), action, params, weight }))
     }
 }
 
