@@ -52,7 +52,7 @@ const ABOUT_STRESS: &str = "Load all cores for minutes to days, and check everyt
 Rounds of some seconds, each from a seed of its own. In the first half of a round small engines are called by four threads each, at random, \
 and what these saw is checked for linearizability; in the second half a workload of `run` is audited, delivery by delivery. Memory is \
 watched: it may swing, it must not climb. The first fault ends it with exit code 1, the smallest history that shows it, and the command that runs its \
-round again. A line of figures goes to standard error every minute, and to standard output at the end.";
+round again. A line of figures goes to standard error after each cycle of workloads, and to standard output at the end.";
 
 /// A way to use the engine.
 #[derive(Debug, Subcommand)]
@@ -166,7 +166,7 @@ pub struct StressArgs {
     #[arg(long, value_name = "TIME", default_value = "60", value_parser = time)]
     pub duration: Duration,
 
-    /// Names the rounds: the same seed, the same calls
+    /// Names the rounds: the same seed, the same scripts; how their threads meet is another matter
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 

@@ -23,6 +23,8 @@ fn a_short_run_ends_with_figures_and_no_fault() {
 fn one_round_can_be_run_again() {
     let (code, out, _) = stress(&["--seed", "7", "--round", "3", "--threads", "1"]);
     assert!(code == 0 && out.contains(" 1 rounds: "), "{out}");
+    let (code, out, _) = stress(&["--round", &u64::MAX.to_string(), "--threads", "1"]);
+    assert!(code == 0 && out.contains(" 1 rounds: "), "{out}");
 }
 
 #[test]

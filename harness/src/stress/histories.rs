@@ -52,6 +52,8 @@ impl Checked {
 /// A history that can't have happened.
 #[derive(Debug)]
 pub(super) struct Faulty {
+    /// What its threads were to do.
+    pub(super) plan: String,
     /// Calls and takes in it.
     pub(super) calls: usize,
     pub(super) seed: u64,
@@ -105,14 +107,15 @@ fn check_one(plan: Plan, seed: u64) -> Result<Checked, Box<Faulty>> {
     // What a thread finds wrong while it runs is a panic of the script's.
     let history = catch_unwind(AssertUnwindSafe(|| world::run(plan, seed))).map_err(|panic| {
         let calls = plan.calls * (spec::TABS + 1);
-        Box::new(Faulty { calls, seed, tries: 1, text: said(&*panic) })
+        Box::new(Faulty { plan: format!("{plan:?}"), calls, seed, tries: 1, text: said(&*panic) })
     })?;
     let (overlapping, calls) = history.overlapping();
     let (states, undecided) = match history.check() {
         Ok(states) => (states, 0),
         Err(refuted) if refuted.undecided => (refuted.states, 1),
         Err(refuted) => {
-            return Err(Box::new(Faulty { calls, seed, tries: 1, text: history.explain(&refuted) }));
+            let (plan, text) = (format!("{plan:?}"), history.explain(&refuted));
+            return Err(Box::new(Faulty { plan, calls, seed, tries: 1, text }));
         }
     };
     Ok(Checked {
@@ -124,7 +127,7 @@ fn check_one(plan: Plan, seed: u64) -> Result<Checked, Box<Faulty>> {
     })
 }
 
-fn said(panic: &(dyn Any + Send)) -> String {
+pub(super) fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic that says nothing").to_owned()
 }
@@ -163,7 +166,7 @@ mod tests {
     use super::*;
 
     fn faulty(calls: usize) -> Box<Faulty> {
-        Box::new(Faulty { calls, seed: 1, tries: 1, text: String::new() })
+        Box::new(Faulty { plan: String::new(), calls, seed: 1, tries: 1, text: String::new() })
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod memory;
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::cli::StressArgs;
@@ -46,8 +47,8 @@ pub fn run(args: &StressArgs) -> Result<(), Failure> {
     let variants = variants(threads)?;
     let mut watch = Watch::default();
     let mut sums = Sums::default();
-    let (start, mut shown) = (Instant::now(), Instant::now());
-    let rounds = args.round.map_or(0..u64::MAX, |round| round..round + 1);
+    let start = Instant::now();
+    let rounds = args.round.map_or(0..=u64::MAX, |round| round..=round);
     for round in rounds {
         let seed = seed_of(args.seed, round);
         let again = || format!("holocast stress --seed {} --round {round} --threads {threads}", args.seed);
@@ -55,18 +56,17 @@ pub fn run(args: &StressArgs) -> Result<(), Failure> {
             histories::check(seed, threads, HISTORIES).map_err(|faulty| refuted(*faulty, &again()))?;
         sums.checked.add(&checked);
         let variant = &variants[round as usize % variants.len()];
-        let ran = run::measure(variant, seed)?;
+        let ran = measured(variant, seed, &again())?;
         audited(&ran, &again())?;
+        decided(&sums.checked)?;
         sums.add(&ran);
         if sums.rounds.is_multiple_of(variants.len() as u64) {
             watch.look().map_err(|grown| Failure::Broken(format!("{grown}; seed {}", args.seed)))?;
+            // Who finds it hung, or gone, knows after what.
+            let _ = writeln!(io::stderr(), "after {}: {}", again(), sums.line(start.elapsed(), &watch));
         }
         if start.elapsed() >= args.duration {
             break;
-        }
-        if shown.elapsed() >= Duration::from_secs(60) {
-            shown = Instant::now();
-            let _ = writeln!(io::stderr(), "{}", sums.line(start.elapsed(), &watch));
         }
     }
     let text = format!("{}\nno fault; seed {}\n", sums.line(start.elapsed(), &watch), args.seed);
@@ -96,9 +96,29 @@ fn variants(threads: u32) -> Result<Vec<Variant>, Failure> {
     Ok(all)
 }
 
-fn refuted(Faulty { calls, seed, tries, text }: Faulty, again: &str) -> Failure {
+/// Runs a workload; a panic in it is a fault like others.
+fn measured(variant: &Variant, seed: u64, again: &str) -> Result<Run, Failure> {
+    catch_unwind(AssertUnwindSafe(|| run::measure(variant, seed))).unwrap_or_else(|panic| {
+        let said = histories::said(&*panic);
+        Err(Failure::Broken(format!(
+            "{} panicked: {said}\nto run its round again: {again}",
+            variant.workload
+        )))
+    })
+}
+
+/// A checker that gives up too often checks nothing.
+fn decided(checked: &Checked) -> Result<(), Failure> {
+    let Checked { histories, undecided, .. } = checked;
+    if *undecided > 10 && undecided * 100 > *histories {
+        return Err(Failure::Broken(format!("{undecided} of {histories} histories could not be decided")));
+    }
+    Ok(())
+}
+
+fn refuted(Faulty { plan, calls, seed, tries, text }: Faulty, again: &str) -> Failure {
     Failure::Broken(format!(
-        "a history of {calls} calls can't have happened, the smallest of {tries} that failed (its own seed is {seed}):\n{text}\nto run its round \
+        "a history of {calls} calls can't have happened, the smallest of {tries} that failed ({plan}, seed {seed}):\n{text}\nto run its round \
          again: {again}"
     ))
 }
