@@ -133,7 +133,7 @@ impl Drive {
     fn new(policy: u8, bounds: u8) -> Self {
         let policy = [Overflow::Close, Overflow::DropNewest, Overflow::Reset][usize::from(policy % 3)];
         let capacity = [1, 2, 3, 5, 32_767][usize::from(bounds % 5)];
-        let max_weight = [u64::MAX, 1, 4, 10, u64::MAX - 1][usize::from(bounds / 5 % 5)];
+        let max_weight = [u64::MAX, 1, 4, 10, 1 << 48][usize::from(bounds / 5 % 5)];
         let builder = Realtime::builder().queue_capacity(capacity).overflow(policy);
         let builder = match max_weight {
             // Not weighed at all.
