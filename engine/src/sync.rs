@@ -54,7 +54,7 @@ mod production {
     }
 
     /// A cell that holds an `Arc`: loads take part in no contention, changes are compare-and-swaps. The orderings named below are
-    /// those that the engine relies on; arc-swap's are sequentially consistent, which `ChannelIndex::note_due` alone needs.
+    /// those that the engine relies on; arc-swap's are sequentially consistent, which nothing needs.
     #[derive(Debug)]
     pub(crate) struct Swap<T>(arc_swap::ArcSwap<T>);
 

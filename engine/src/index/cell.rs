@@ -27,6 +27,9 @@ const DUE_EXPIRED: usize = 64;
 /// As many at a time, in a sweep.
 const SWEEP_EXPIRED: usize = 1024;
 
+/// In the place of a cell's due time: the cell is retired, and will never be due.
+const NEVER_DUE: u64 = u64::MAX;
+
 /// Makes a channel's cell whoever matches ([`ChannelIndex::edit`]).
 pub(crate) fn always() -> bool {
     true
@@ -61,7 +64,7 @@ pub(crate) struct Cell {
     pub(crate) id: u64,
     pub(crate) channel: Channel,
     snapshot: Swap<Snapshot>,
-    /// Under which time the cell stands in the index's `due` set; 0 if it does not.
+    /// Under which time the cell stands in the index's `due` set; 0 if it does not, [`NEVER_DUE`] if it never will.
     due_ms: AtomicU64,
 }
 
@@ -272,26 +275,30 @@ impl ChannelIndex {
     /// Takes a retired cell out of the map (I5).
     fn unlink(&self, cell: &Arc<Cell>) {
         self.cells.remove_if(&cell.channel, |linked| Arc::ptr_eq(linked, cell));
-        // AcqRel: whoever takes the time out takes the entry out.
-        let due_ms = cell.due_ms.swap(0, Ordering::AcqRel);
-        if due_ms != 0 {
+        // AcqRel: see note_due().
+        let due_ms = cell.due_ms.swap(NEVER_DUE, Ordering::AcqRel);
+        if due_ms != 0 && due_ms != NEVER_DUE {
             self.change_due(|due| due.without(&(due_ms, cell.id)));
         }
     }
 
     /// Puts a cell with revocations into the `due` set, once.
+    ///
+    /// No entry outlives its cell: of the last access to `due_ms` here and the swap in `unlink`, both read-modify-writes, one comes
+    /// first. If it is ours, `unlink` finds our time, and in the set our entry. If it is that one, we find that it has been.
     fn note_due(&self, cell: &Arc<Cell>, oldest: Stamp) {
         // Relaxed: the common case, the entry stands.
         if cell.due_ms.load(Ordering::Relaxed) != 0 {
             return;
         }
-        let due_ms = oldest.millis().saturating_add(self.lifetime_ms).saturating_add(1);
+        // No overflow: both have bounds far below, see Stamp and Builder::receipt_lifetime().
+        let due_ms = oldest.millis() + self.lifetime_ms + 1;
         // AcqRel: one of several editors makes the entry.
         if cell.due_ms.compare_exchange(0, due_ms, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             let entry = Due { key: (due_ms, cell.id), cell: Arc::clone(cell) };
             self.change_due(|due| Some(due.with(entry.clone())));
-            // Retired in between, and unlinked before the entry was there: whoever sees both takes it out.
-            if cell.snapshot.load().retired {
+            // AcqRel: as above.
+            if cell.due_ms.fetch_add(0, Ordering::AcqRel) == NEVER_DUE {
                 self.change_due(|due| due.without(&entry.key));
             }
         }
@@ -358,6 +365,12 @@ impl ChannelIndex {
             Ok(_) => total,
             Err(Retired) => 0,
         }
+    }
+
+    /// How many entries wait for the time at which they are due.
+    #[cfg(test)]
+    pub(crate) fn due_len(&self) -> usize {
+        self.due.load().len()
     }
 
     /// Gives back every expired revocation; returns how many. O(e log n) for e expired ones.
