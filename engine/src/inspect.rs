@@ -109,7 +109,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         });
         self.index.for_each(|cell| {
             let snapshot = cell.snapshot();
-            stats.channels += u64::from(!snapshot.is_held_only());
+            stats.channels += u64::from(!snapshot.is_bare());
             stats.revocations += snapshot.revocations.len() as u64;
             for leaf in snapshot.leaves() {
                 stats.members += leaf.len() as u64;

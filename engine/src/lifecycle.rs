@@ -421,7 +421,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
 
 #[cfg(all(test, not(holocast_loom)))]
 mod tests {
-    use crate::{Client, Realtime};
+    use crate::{Channel, Client, Identity, Realtime};
 
     #[test]
     fn i7_a_slot_gets_no_next_tenant_while_a_superseded_receiver_is_there() {
@@ -434,5 +434,71 @@ mod tests {
         assert!(!reused());
         drop(superseded);
         assert!(reused(), "never given back");
+    }
+
+    #[test]
+    fn i3_a_connection_remembers_the_channels_that_it_is_on_and_no_others() {
+        let realtime = Realtime::<()>::new();
+        let client = Client::new("a").with_user(7);
+        let connection = realtime.connect(&client).unwrap().connection;
+        let (user, channel) = (Identity::user(7), Channel::atom("c"));
+        let remembered = || realtime.engine.registry.slot(connection.slot()).joined.visit().len();
+        realtime.put_subscription(&client, &channel, "a").unwrap();
+        realtime.put_subscription(&client, &channel, "b").unwrap();
+        assert_eq!(remembered(), 1);
+        // Neither finds anything to do.
+        realtime.delete_subscription(&client, &Channel::atom("other"), "a").unwrap();
+        realtime.unsubscribe(&user, &Channel::atom("other"), "a").unwrap();
+        assert_eq!(remembered(), 1);
+        realtime.delete_subscription(&client, &channel, "a").unwrap();
+        assert_eq!(remembered(), 1);
+        realtime.delete_subscription(&client, &channel, "b").unwrap();
+        assert_eq!(remembered(), 0);
+        for forget in [&|| realtime.unsubscribe(&user, &channel, "a").unwrap(), &|| {
+            realtime.unsubscribe_all(&user, &channel).unwrap()
+        }] as [&dyn Fn() -> usize; 2]
+        {
+            realtime.subscribe(&user, &channel, "a").unwrap();
+            assert_eq!(remembered(), 1);
+            forget();
+            assert_eq!(remembered(), 0);
+        }
+        realtime.subscribe(&user, &channel, "a").unwrap();
+        realtime.transition(&client, &[], &[]).unwrap();
+        assert_eq!(remembered(), 0);
+        realtime.subscribe(&user, &channel, "a").unwrap();
+        realtime.identify(&Client::new("a")).unwrap();
+        assert_eq!(remembered(), 0, "the user's binding went with it");
+    }
+
+    #[test]
+    fn i5_a_channel_that_nobody_holds_or_is_on_has_no_cell() {
+        let realtime = Realtime::<()>::new();
+        let channel = Channel::atom("c");
+        let cells = || {
+            let mut cells = 0;
+            realtime.engine.index.for_each(|_| cells += 1);
+            cells
+        };
+        let (hot, other) = (realtime.channel(&channel).unwrap(), realtime.channel(&channel).unwrap());
+        drop(hot);
+        assert_eq!(cells(), 1, "it is held still");
+        drop(other);
+        assert_eq!(cells(), 0);
+        let (client, tab) = (Client::new("a"), Identity::instance("a"));
+        // Nothing to drop, nobody to bind.
+        let _connection = realtime.connect(&client).unwrap().connection;
+        assert!(!realtime.delete_subscription(&client, &channel, "a").unwrap());
+        realtime.subscribe(&Identity::instance("b"), &channel, "a").unwrap();
+        assert_eq!(cells(), 0);
+        // A revocation keeps it, as something that will be due, until it is lifted.
+        let due = || (cells(), realtime.engine.index.due_len());
+        realtime.unsubscribe(&tab, &channel, "a").unwrap();
+        assert_eq!(due(), (1, 1));
+        realtime.subscribe(&tab, &channel, "a").unwrap();
+        realtime.delete_subscription(&client, &channel, "a").unwrap();
+        realtime.subscribe(&tab, &channel, "a").unwrap();
+        realtime.transition(&client, &[], &[]).unwrap();
+        assert_eq!(due(), (0, 0));
     }
 }

@@ -61,7 +61,7 @@ use crate::token::{KeyRing, SigningKey};
 /// # Ok::<(), holocast::Error>(())
 /// ```
 pub struct Realtime<P: Send + Sync + 'static> {
-    engine: Arc<Engine<P>>,
+    pub(crate) engine: Arc<Engine<P>>,
 }
 
 impl<P: Send + Sync + 'static> Clone for Realtime<P> {

@@ -148,7 +148,7 @@ impl<P: Send + Sync + 'static> Drop for SlicedBroadcast<P> {
 
 #[cfg(all(test, not(holocast_loom)))]
 mod tests {
-    use crate::{Client, Connection, Event, Identity, Realtime, TryRecvError, channel};
+    use crate::{Client, Connection, Event, Identity, Overflow, Realtime, TryRecvError, channel};
 
     fn tab(n: usize) -> Client {
         Client::new(format!("tab-{n}")).with_user(7)
@@ -187,6 +187,22 @@ mod tests {
         assert!(heard(&mut late).is_empty());
         let stats = realtime.stats();
         assert_eq!((stats.broadcasts, stats.accepted, stats.taken), (1, 298, 298));
+    }
+
+    #[test]
+    fn b1_q2_slices_add_up_whom_they_reached_and_who_refused() {
+        let realtime = Realtime::builder().queue_capacity(1).overflow(Overflow::DropNewest).build().unwrap();
+        let mut tabs = tabs(&realtime, 150);
+        tabs.iter_mut().for_each(|tab| assert!(heard(tab).is_empty()));
+        tabs.iter().step_by(3).enumerate().for_each(|(n, _)| {
+            let only = Identity::instance(format!("tab-{}", 3 * n));
+            realtime.subscribe(&only, &channel!("few"), "page").unwrap();
+        });
+        assert_eq!(realtime.broadcast_action(&channel!("few"), "add", 1).unwrap().reached, 50);
+        let mut broadcast = realtime.broadcast_sliced(&[], &channel!("news"), "add", 2).unwrap();
+        while broadcast.advance(1) {}
+        assert_eq!((broadcast.reach().reached, broadcast.reach().refused), (100, 50));
+        assert_eq!(realtime.stats().refused, 50);
     }
 
     #[test]

@@ -294,22 +294,17 @@ impl<'a> Input<'a> {
     fn channel(&mut self, limits: &Limits) -> Option<Channel> {
         let tag = self.text()?;
         let count = usize::try_from(self.number()?).ok()?;
-        let channel = if count == 0 {
-            Channel::atom(tag)
-        } else if count < limits.tuple_elements {
-            let mut elements = Vec::new();
-            for _ in 0..count {
-                elements.push(match self.byte()? {
-                    INT => Element::Int(self.int()?),
-                    STR => Element::from(self.text()?),
-                    ATOM => Element::atom(self.text()?),
-                    _ => return None,
-                });
-            }
-            Channel::tagged(tag, elements).ok()?
-        } else {
-            return None;
-        };
+        let mut elements = Vec::new();
+        // Each takes a byte at least, so however many are promised, no more are made than the token is long.
+        for _ in 0..count {
+            elements.push(match self.byte()? {
+                INT => Element::Int(self.int()?),
+                STR => Element::from(self.text()?),
+                ATOM => Element::atom(self.text()?),
+                _ => return None,
+            });
+        }
+        let channel = if count == 0 { Channel::atom(tag) } else { Channel::tagged(tag, elements).ok()? };
         channel.check(limits).ok()?;
         Some(channel)
     }
@@ -371,6 +366,27 @@ mod tests {
         assert_ne!(rotated.sign(&receipt()).unwrap(), token);
         assert_eq!(verify(&ring(&[2]), &token), Err(ReceiptError::BadSignature));
         assert_eq!(verify(&ring(&[1]), &rotated.sign(&receipt()).unwrap()), Err(ReceiptError::BadSignature));
+    }
+
+    #[test]
+    fn r5_a_key_that_is_listed_twice_still_verifies() {
+        let token = ring(&[1]).sign(&receipt()).unwrap();
+        assert_eq!(verify(&ring(&[1, 1]), &token), Ok(receipt()));
+    }
+
+    #[test]
+    fn r5_what_is_no_token_by_its_shape_is_malformed_whatever_its_signature() {
+        let ring = ring(&[1]);
+        let token = ring.sign(&receipt()).unwrap();
+        let (signed, tag) = token.rsplit_once('.').unwrap();
+        for malformed in [
+            format!("{signed}!.{tag}"),
+            format!("{signed}.{tag}="),
+            format!("{signed}."),
+            format!("hc1..{tag}"),
+        ] {
+            assert_eq!(verify(&ring, &malformed), Err(ReceiptError::Malformed), "{malformed}");
+        }
     }
 
     #[test]

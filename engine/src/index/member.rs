@@ -193,6 +193,72 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn bounds(cid: &str) -> [Bound; 1] {
+        [Bound { cid: Cid::from(cid), by_user: true }]
+    }
+
+    fn leaf(members: &Members) -> &MemberLeaf {
+        members.leaf(&0).expect("there are members")
+    }
+
+    proptest! {
+        #[test]
+        fn edits_leave_what_a_map_holds(edits in prop::collection::vec((0_u32..400, 0_u32..3, 0_usize..3), 0..600)) {
+            let names = ["", "page", "layout"].map(bounds);
+            let (mut members, mut map) = (Members::default(), BTreeMap::new());
+            for (slot, auth, name) in edits {
+                if name == 0 {
+                    members = members.with(slot, auth, &[]);
+                    map.remove(&slot);
+                } else {
+                    members = members.with(slot, auth, &names[name]);
+                    map.insert(slot, (auth, name));
+                }
+                prop_assert_eq!(members.len(), map.len());
+            }
+            for slot in 0..400 {
+                let expected = map.get(&slot).map(|(auth, name)| (*auth, &names[*name][..]));
+                prop_assert_eq!(members.get(slot), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn members_are_still_there_when_their_leaves_have_grown_together() {
+        let mut members =
+            (0..1_000).fold(Members::default(), |members, slot| members.with(slot, 0, &bounds("page")));
+        for slot in (0..1_000).filter(|slot| slot % 50 != 0) {
+            members = members.with(slot, 0, &[]);
+        }
+        assert!(members.leaves().count() < 10);
+        assert!((0..1_000).all(|slot| members.get(slot).is_some() == (slot % 50 == 0)));
+    }
+
+    #[test]
+    fn growing_slots_fill_their_leaves() {
+        let members =
+            (0..1_000).fold(Members::default(), |members, slot| members.with(slot, 0, &bounds("page")));
+        assert!(members.leaves().count() <= 1_000_usize.div_ceil(MemberLeaf::CAPACITY - 1));
+    }
+
+    #[test]
+    fn a_set_that_another_member_has_is_shared_and_one_that_nobody_has_is_gone() {
+        let members =
+            Members::default().with(0, 0, &bounds("a")).with(1, 0, &bounds("b")).with(2, 0, &bounds("c"));
+        let same = members.with(1, 0, &bounds("a"));
+        assert_eq!((leaf(&same).sets.len(), same.get(1)), (2, Some((0, &bounds("a")[..]))));
+        let fewer = members.with(1, 0, &[]);
+        assert_eq!((leaf(&fewer).sets.len(), fewer.get(2)), (2, Some((0, &bounds("c")[..]))));
+        // Leaves that grow together keep their equal sets once, though each has its own copy.
+        let mut left = MemberLeaf::default();
+        let mut right = MemberLeaf::default();
+        left.push(0, 0, &Arc::from(bounds("a")));
+        right.push(1, 0, &Arc::from(bounds("a")));
+        assert_eq!(left.concat(&right).sets.len(), 1);
+    }
 
     #[test]
     fn equal_cid_sets_of_a_leaf_are_kept_once() {

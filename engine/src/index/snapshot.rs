@@ -37,7 +37,7 @@ impl Snapshot {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.has_no_members() && self.revocations.is_empty() && self.handles == 0
+        self.is_bare() && self.handles == 0
     }
 
     pub(super) fn has_no_members(&self) -> bool {
@@ -58,9 +58,9 @@ impl Snapshot {
         self.members.leaves().chain(self.lanes.iter().flat_map(|on_lane| on_lane.members.leaves()))
     }
 
-    /// Whether nothing but handles keeps the channel's cell.
-    pub(crate) fn is_held_only(&self) -> bool {
-        self.has_no_members() && self.revocations.is_empty() && self.handles > 0
+    /// Whether nothing but handles, if those, keeps the channel's cell.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.has_no_members() && self.revocations.is_empty()
     }
 
     /// The next state, to be changed; O(1), and a step for each lane.

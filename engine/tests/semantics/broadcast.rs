@@ -43,10 +43,12 @@ fn b1_a_cached_handle_sees_a_channel_that_was_empty_in_between() {
     let realtime = engine();
     let hot = realtime.channel(&room()).expect("the channel is valid");
     for round in 0..3 {
+        assert_eq!(realtime.stats().channels, 0, "a handle alone makes no channel");
         assert_eq!(hot.broadcast_action("add", 0).expect("the action is short").reached, 0);
         let mut one = connect(&realtime, &tab("i1"));
         subscribe(&realtime, &Identity::instance("i1"), &room(), "page");
         seen(&mut one);
+        assert_eq!(realtime.stats().channels, 1);
         assert_eq!(hot.broadcast_action("add", round).expect("the action is short").reached, 1);
         assert_eq!(seen(&mut one), [format!("{{:room, 42}} add {round} for page")]);
     }

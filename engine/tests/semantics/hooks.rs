@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use holocast::{
     Builder, Channel, Cid, Client, CloseReason, Connection, Identity, Observer, Overflow, Realtime, Stamp,
+    channel,
 };
 use parking_lot::Mutex;
 
-use crate::support::{broadcast, connect, key, room, seen, subscribe, tab, tab_of};
+use crate::support::{bound, broadcast, connect, key, room, seen, subscribe, tab, tab_of};
 
 /// Writes down what it is told, a line each.
 #[derive(Clone, Default)]
@@ -242,4 +243,46 @@ fn o4_an_observer_may_call_the_engine() {
     assert_eq!(seen(&mut tab_connection), ["{:room, 42} add 99 for page"]);
     // Or each would keep the other.
     *engine.lock() = None;
+}
+
+/// C5, O4: who looks in the middle of a logout, after one channel and before the next, is shown nothing that the old user authorized.
+#[test]
+fn c5_in_the_middle_of_a_logout_nothing_of_the_old_user_is_shown() {
+    #[derive(Clone, Default)]
+    struct Looking {
+        engine: Arc<Mutex<Option<Realtime<u64>>>>,
+        seen: Notes,
+    }
+    impl Observer for Looking {
+        fn channel_closed(&self, _: &Channel, _: Stamp) {
+            let Some(realtime) = self.engine.lock().clone() else { return };
+            let members = |channel: &Channel| {
+                let members = realtime.members_of(channel);
+                members.into_iter().map(|member| member.cids).collect::<Vec<_>>()
+            };
+            let mut handler = realtime.handler(&tab("i1"));
+            handler.broadcast_action(&room(), "add", 0).expect("names are short");
+            let echoes = handler.commit().expect("names are short").echoes;
+            self.seen.note(format!(
+                "{:?} {:?} {:?} {:?}",
+                bound(&realtime, "i1"),
+                members(&room()),
+                [members(&channel!("one")), members(&channel!("two"))].concat(),
+                echoes.iter().map(|echo| echo.cid().as_str()).collect::<Vec<_>>()
+            ));
+        }
+    }
+    let looking = Looking::default();
+    let realtime = Realtime::<u64>::builder().observer(looking.clone()).build().expect("valid");
+    let _connection = connect(&realtime, &tab("i1"));
+    realtime.put_subscription(&tab("i1"), &room(), "anonymous").expect("names are short");
+    realtime.identify(&tab_of("i1", 7)).expect("names are short");
+    for channel in [channel!("one"), room(), channel!("two")] {
+        realtime.put_subscription(&tab("i1"), &channel, "private").expect("names are short");
+    }
+    *looking.engine.lock() = Some(realtime.clone());
+    realtime.identify(&tab("i1")).expect("names are short");
+    *looking.engine.lock() = None;
+    let expected = r#"["{:room, 42} anonymous"] [["anonymous"]] [] ["anonymous"]"#;
+    assert_eq!(looking.seen.take(), [expected, expected], "once for each channel that closed");
 }

@@ -122,6 +122,20 @@ fn c7_a_connection_taken_over_from_a_lane_is_told_when_its_lane_comes_to_it() {
     }
 }
 
+/// C7: whom its lane disconnects before it comes to the shutdown is passed over.
+#[test]
+fn c7_a_lane_passes_over_whom_it_has_disconnected_since_the_shutdown() {
+    let realtime = engine();
+    let mut lane = realtime.lane();
+    let gone = lane.connect(&tab("i1"), 1).expect("names are short").key;
+    lane.connect(&tab("i2"), 2).expect("names are short");
+    assert_eq!(realtime.shutdown(), 2);
+    assert!(lane.disconnect(gone));
+    let told: Vec<_> = std::iter::from_fn(|| lane.try_recv()).collect();
+    assert!(matches!(&told[..], [LaneEvent::One(2, Event::Closed(CloseReason::Shutdown))]), "{told:?}");
+    assert_eq!(realtime.stats().connections, 0);
+}
+
 /// C7, Q2: a queue that is full tells the end all the same.
 #[test]
 fn c7_a_full_queue_tells_of_the_shutdown() {

@@ -313,3 +313,41 @@ fn s9_a_handler_dropped_without_commit_never_happened() {
     assert_eq!(bound(&realtime, "i1"), [":lobby page"]);
     assert_eq!((seen(&mut other), realtime.stats().revocations), (vec![], 0));
 }
+
+/// S9: of a put and a delete of the same binding the later one counts; others are none of its business.
+#[test]
+fn s9_a_handlers_later_word_on_a_binding_takes_back_the_earlier_one() {
+    let realtime = engine();
+    let client = tab("i1");
+    let _origin = connect(&realtime, &client);
+    let held = [key(room(), "a"), key(room(), "b")];
+    realtime.apply(&client, &held, &[]).expect("names are short");
+    let mut handler = realtime.handler(&client);
+    handler.delete_subscription(&room(), "a").expect("names are short");
+    handler.delete_subscription(&room(), "b").expect("names are short");
+    handler.put_subscription(&room(), "b").expect("names are short");
+    handler.put_subscription(&lobby(), "c").expect("names are short");
+    handler.put_subscription(&lobby(), "d").expect("names are short");
+    handler.delete_subscription(&lobby(), "d").expect("names are short");
+    let committed = handler.commit().expect("names are short");
+    assert_eq!(committed.dropped, [key(room(), "a")]);
+    assert_eq!(bound(&realtime, "i1"), [":lobby c", "{:room, 42} b"]);
+}
+
+/// S9: a commit tells how many its broadcasts reached, and how many refused.
+#[test]
+fn s9_a_commit_adds_up_who_was_reached_and_who_refused() {
+    let realtime =
+        Realtime::builder().queue_capacity(2).overflow(Overflow::DropNewest).build().expect("valid");
+    let (_full, _roomy) = (connect(&realtime, &tab("i1")), connect(&realtime, &tab("i2")));
+    subscribe(&realtime, &Identity::instance("i1"), &room(), "page");
+    subscribe(&realtime, &Identity::instance("i2"), &lobby(), "page");
+    (1..=2).for_each(|n| assert_eq!(broadcast(&realtime, &room(), n), (1, 0)));
+    let client = tab("i3");
+    let mut handler = realtime.handler(&client);
+    for channel in [room(), lobby(), room(), lobby()] {
+        handler.broadcast_action(&channel, "add", 0).expect("names are short");
+    }
+    let reach = handler.commit().expect("names are short").reach;
+    assert_eq!((reach.reached, reach.refused), (2, 2));
+}

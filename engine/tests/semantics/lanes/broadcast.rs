@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use holocast::{Cids, Identity, LaneEvent, Realtime, channel};
 
-use super::{On, Own, Place, World, crowd, join, next_batch, work_off};
+use super::{On, Own, Place, World, crowd, join, lines, next_batch, work_off};
 use crate::support::{assert_balanced, bound, broadcast, engine, key, lobby, room, subscribe, tab, tab_of};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -410,4 +410,24 @@ fn b1_b5_a_thousand_members_over_two_lanes_and_queues_of_their_own() {
     let stats = world.realtime.stats();
     assert_eq!((stats.connections, stats.bindings, stats.queued), (0, 0, 0));
     assert_balanced(&world.realtime);
+}
+
+/// B4: connections that live on the lane and those that it took over have their turns, however much either has waiting.
+#[test]
+fn b4_neither_a_lanes_own_nor_its_guests_starve_the_others() {
+    let mut world = World::new();
+    world.connect(Own, &tab("guest"), 0);
+    join(&mut world.lanes[0], &tab("guest"), 1);
+    join(&mut world.lanes[0], &tab("direct"), 2);
+    for (name, channel) in [("guest", room()), ("direct", lobby())] {
+        subscribe(&world.realtime, &Identity::instance(name), &channel, "page");
+    }
+    work_off(&mut world.lanes[0]);
+    for n in 0..10 {
+        broadcast(&world.realtime, &room(), n);
+        broadcast(&world.realtime, &lobby(), n);
+    }
+    let first: Vec<String> = (0..6).flat_map(|_| world.lanes[0].try_recv()).flat_map(lines).collect();
+    let of_guest = first.iter().filter(|line| line.starts_with("1: ")).count();
+    assert!((2..=4).contains(&of_guest), "{first:?}");
 }

@@ -1,6 +1,8 @@
 //! Section 3 of the rules on lanes: connections.
 
-use holocast::{Client, CloseReason, Event, Identity, LaneEvent};
+use std::collections::BTreeSet;
+
+use holocast::{Client, CloseReason, Event, Identity, LaneEvent, LaneKey};
 
 use super::{ALL_MOVES, On, Own, Place, World, crowd, join, next_batch, rest, send, work_off};
 use crate::support::{
@@ -406,4 +408,28 @@ fn c4_the_reason_of_an_end_is_told_on_a_lane() {
             LaneEvent::One(2, Event::Closed(CloseReason::Superseded))
         ]
     ));
+}
+
+/// C4: a key that went through another language as a number ends the connection that it was given for, and no other.
+#[test]
+fn c4_a_key_that_was_a_number_meanwhile_is_the_same() {
+    let realtime = engine();
+    let mut lane = realtime.lane();
+    let own: Vec<_> = (0..3).map(|n| connect(&realtime, &tab(&format!("g{n}")))).collect();
+    let mut keys: Vec<LaneKey> = (0..3).map(|n| join(&mut lane, &tab(&format!("i{n}")), n)).collect();
+    keys.extend((0..3).map(|n| join(&mut lane, &tab(&format!("g{n}")), 3 + n)));
+    // Slots are used again: later tenancies, so later numbers.
+    for n in 0..3 {
+        assert!(lane.disconnect(keys[n]));
+        keys[n] = join(&mut lane, &tab(&format!("i{n}")), 6 + n as u64);
+    }
+    let numbers: BTreeSet<u64> = keys.iter().map(|key| key.as_u64()).collect();
+    assert_eq!(numbers.len(), keys.len());
+    for key in keys {
+        assert_eq!(LaneKey::from_u64(key.as_u64()), key);
+        let connections = realtime.stats().connections;
+        assert!(lane.disconnect(LaneKey::from_u64(key.as_u64())) && !lane.disconnect(key));
+        assert_eq!(realtime.stats().connections, connections - 1);
+    }
+    drop(own);
 }
