@@ -9,6 +9,8 @@ mod core;
 mod guests;
 #[cfg(all(test, holocast_loom))]
 mod loom_tests;
+#[cfg(all(test, not(holocast_loom)))]
+mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
