@@ -54,6 +54,12 @@ struct Shard {
     refused: AtomicU64,
 }
 
+/// The shard of the thread with this number, and whether nobody else writes there: numbers are unique, so the first threads have shards of
+/// their own; the others share the rest.
+fn place(number: usize) -> (usize, bool) {
+    if number < OWN_SHARDS { (number, true) } else { (OWN_SHARDS + number % SHARED_SHARDS, false) }
+}
+
 /// What publishers count.
 #[derive(Debug)]
 pub(crate) struct Counters(Box<[CachePadded<Shard>]>);
@@ -76,10 +82,8 @@ impl Counters {
     /// Counts broadcasts, and what became of their messages.
     #[inline(always)]
     pub(crate) fn add(&self, broadcasts: usize, accepted: usize, refused: usize) {
-        let number = shard();
-        // A thread's number is its own, so the first threads have shards where nobody else writes; the others share the rest.
-        let own = number < OWN_SHARDS;
-        let shard = &self.0[if own { number } else { OWN_SHARDS + number % SHARED_SHARDS }];
+        let (place, own) = place(shard());
+        let shard = &self.0[place];
         // Relaxed, all of them: counts, summed up by stats().
         let add = |counter: &AtomicU64, more: usize| match own {
             _ if more == 0 => {}
@@ -96,6 +100,25 @@ impl Counters {
             stats.broadcasts += shard.broadcasts.load(Ordering::Relaxed);
             stats.accepted += shard.accepted.load(Ordering::Relaxed);
             stats.refused += shard.refused.load(Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_is_one_threads_own_or_nobodys() {
+        let all = OWN_SHARDS + SHARED_SHARDS;
+        for number in 0..3 * all {
+            let (shard, own) = place(number);
+            assert!(shard < all);
+            assert_eq!(
+                (own, own && shard == number),
+                (shard < OWN_SHARDS, number < OWN_SHARDS),
+                "thread {number}"
+            );
         }
     }
 }

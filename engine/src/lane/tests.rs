@@ -59,6 +59,21 @@ fn l4_a_lane_is_there_as_long_as_its_consumer_or_anybody_at_home_on_it() {
 }
 
 #[test]
+fn b5_every_lane_counts_however_many_there_were_before() {
+    let realtime = Realtime::<u32>::new();
+    realtime.subscribe(&Identity::instance("a"), &Channel::atom("c"), "a").unwrap();
+    for lanes in 1..=500 {
+        let mut lane = realtime.lane();
+        lane.connect(&tab(), 1).unwrap();
+        realtime.put_subscription(&tab(), &Channel::atom("c"), "a").unwrap();
+        realtime.broadcast_action(&Channel::atom("c"), "x", 1).unwrap();
+        let Some(LaneEvent::Broadcast(mut batch)) = lane.try_recv() else { panic!("a broadcast was sent") };
+        assert_eq!(batch.receivers().count(), 1);
+        assert_eq!(realtime.stats().taken, lanes);
+    }
+}
+
+#[test]
 fn b1_receivers_say_how_many_are_left_at_most() {
     let realtime = Realtime::<u32>::new();
     let mut lane = realtime.lane();

@@ -431,3 +431,22 @@ fn b4_neither_a_lanes_own_nor_its_guests_starve_the_others() {
     let of_guest = first.iter().filter(|line| line.starts_with("1: ")).count();
     assert!((2..=4).contains(&of_guest), "{first:?}");
 }
+
+/// B1: of a lane with many connections each gets its own, wherever in the engine's tables it stands.
+#[test]
+fn b1_members_far_apart_are_told_apart() {
+    const APART: u64 = 512;
+    let realtime = engine();
+    let mut lane = realtime.lane();
+    for n in 0..=2 * APART {
+        join(&mut lane, &tab(&format!("i{n}")), n);
+    }
+    for n in [0, APART, 2 * APART] {
+        subscribe(&realtime, &Identity::instance(format!("i{n}")), &room(), "page");
+    }
+    work_off(&mut lane);
+    broadcast(&realtime, &room(), 1);
+    let mut batch = next_batch(&mut lane);
+    let tokens: Vec<u64> = batch.receivers().map(|(token, _)| token).collect();
+    assert_eq!(tokens, [0, APART, 2 * APART]);
+}
