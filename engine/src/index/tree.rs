@@ -493,10 +493,26 @@ mod tests {
         }
     }
 
+    /// Leaves, and branches above each.
+    fn shape(tree: &Set<u32>) -> (usize, usize) {
+        (tree.leaves().count(), tree.root.as_ref().map_or(0, |root| depth(root)[0]))
+    }
+
     #[test]
-    fn growing_keys_fill_their_leaves() {
+    fn growing_keys_fill_their_leaves_and_branches() {
         let tree = (0..10_000).fold(Set::default(), |tree: Set<u32>, key| tree.with(key));
-        assert!(tree.leaves().count() <= 10_000_usize.div_ceil(Sorted::<u32>::CAPACITY - 1));
+        let (leaves, depth) = shape(&tree);
+        assert!(leaves <= 10_000_usize.div_ceil(Sorted::<u32>::CAPACITY - 1), "{leaves} leaves");
+        assert_eq!(depth, leaves.ilog(FANOUT) as usize + 1);
+    }
+
+    #[test]
+    fn keys_in_any_order_fill_more_than_half_of_their_leaves_and_branches() {
+        // Every number below a prime once, far from its neighbours.
+        let tree = (1..10_007_u32).fold(Set::default(), |tree: Set<u32>, n| tree.with(n * 4_001 % 10_007));
+        let (leaves, depth) = shape(&tree);
+        assert!(leaves <= 10_000 * 2 / Sorted::<u32>::CAPACITY, "{leaves} leaves");
+        assert!(depth <= leaves.ilog(FANOUT / 2) as usize + 1, "{depth} branches");
     }
 
     #[test]
@@ -505,6 +521,12 @@ mod tests {
         for key in (0..10_000).filter(|key| key % 100 != 0) {
             tree = tree.without(&key).expect("was there");
         }
-        assert!(tree.leaves().count() <= 100 * 3 / 8, "{} leaves for 100 entries", tree.leaves().count());
+        let (leaves, depth) = shape(&tree);
+        assert!(leaves <= 100 * 8 / 3 / Sorted::<u32>::CAPACITY + 1, "{leaves} leaves for 100 entries");
+        assert!(depth <= 2, "{depth} branches");
+        for key in (0..10_000).filter(|key| key % 100 == 0) {
+            tree = tree.without(&key).expect("was there");
+        }
+        assert!(tree.is_empty() && shape(&tree) == (0, 0));
     }
 }

@@ -61,7 +61,6 @@ fn l4_a_lane_is_there_as_long_as_its_consumer_or_anybody_at_home_on_it() {
 #[test]
 fn b5_every_lane_counts_however_many_there_were_before() {
     let realtime = Realtime::<u32>::new();
-    realtime.subscribe(&Identity::instance("a"), &Channel::atom("c"), "a").unwrap();
     for lanes in 1..=500 {
         let mut lane = realtime.lane();
         lane.connect(&tab(), 1).unwrap();
