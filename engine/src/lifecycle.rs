@@ -489,6 +489,7 @@ mod tests {
         // Nothing to drop, nobody to bind.
         let _connection = realtime.connect(&client).unwrap().connection;
         assert!(!realtime.delete_subscription(&client, &channel, "a").unwrap());
+        assert_eq!(cells(), 0);
         realtime.subscribe(&Identity::instance("b"), &channel, "a").unwrap();
         assert_eq!(cells(), 0);
         // A revocation keeps it, as something that will be due, until it is lifted.

@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_shard_is_one_threads_own_or_nobodys() {
         let all = OWN_SHARDS + SHARED_SHARDS;
-        for number in 0..3 * all {
+        for number in 0..all * all {
             let (shard, own) = place(number);
             assert!(shard < all);
             assert_eq!(

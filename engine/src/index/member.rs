@@ -245,6 +245,13 @@ mod tests {
     }
 
     #[test]
+    fn slots_in_any_order_fill_more_than_half_of_their_leaves() {
+        let slots = (1..1_009_u32).map(|n| n * 401 % 1_009);
+        let members = slots.fold(Members::default(), |members, slot| members.with(slot, 0, &bounds("page")));
+        assert!(members.leaves().count() <= 1_009 * 2 / MemberLeaf::CAPACITY);
+    }
+
+    #[test]
     fn a_set_that_another_member_has_is_shared_and_one_that_nobody_has_is_gone() {
         let members =
             Members::default().with(0, 0, &bounds("a")).with(1, 0, &bounds("b")).with(2, 0, &bounds("c"));

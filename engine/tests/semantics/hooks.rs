@@ -261,7 +261,9 @@ fn c5_in_the_middle_of_a_logout_nothing_of_the_old_user_is_shown() {
                 members.into_iter().map(|member| member.cids).collect::<Vec<_>>()
             };
             let mut handler = realtime.handler(&tab("i1"));
-            handler.broadcast_action(&room(), "add", 0).expect("names are short");
+            for channel in [room(), channel!("two")] {
+                handler.broadcast_action(&channel, "add", 0).expect("names are short");
+            }
             let echoes = handler.commit().expect("names are short").echoes;
             self.seen.note(format!(
                 "{:?} {:?} {:?} {:?}",
@@ -285,4 +287,29 @@ fn c5_in_the_middle_of_a_logout_nothing_of_the_old_user_is_shown() {
     *looking.engine.lock() = None;
     let expected = r#"["{:room, 42} anonymous"] [["anonymous"]] [] ["anonymous"]"#;
     assert_eq!(looking.seen.take(), [expected, expected], "once for each channel that closed");
+}
+
+/// C5: what a call in the middle of a logout finds and drops, it tells; the logout does not tell it again.
+#[test]
+fn c5_whoever_drops_a_binding_of_the_old_user_tells_of_it() {
+    #[derive(Clone, Default)]
+    struct Putting(Arc<Mutex<Option<Realtime<u64>>>>);
+    impl Observer for Putting {
+        fn channel_closed(&self, _: &Channel, _: Stamp) {
+            let Some(realtime) = self.0.lock().take() else { return };
+            realtime.put_subscription(&tab("i1"), &channel!("two"), "new").expect("names are short");
+        }
+    }
+    let putting = Putting::default();
+    let realtime = Realtime::<u64>::builder().observer(putting.clone()).build().expect("valid");
+    let mut connection = connect(&realtime, &tab_of("i1", 7));
+    for channel in [channel!("one"), channel!("two")] {
+        realtime.put_subscription(&tab("i1"), &channel, "private").expect("names are short");
+    }
+    *putting.0.lock() = Some(realtime.clone());
+    realtime.identify(&tab("i1")).expect("names are short");
+    let mut told = seen(&mut connection);
+    told.sort();
+    assert_eq!(told, ["unsubscribed :one private", "unsubscribed :two private"]);
+    assert_eq!(bound(&realtime, "i1"), [":two new"]);
 }

@@ -56,6 +56,21 @@ fn r2_a_receipt_is_for_its_instance_and_its_user_and_lives_72_hours() {
     assert!(!restores(&tab("i1"), &tab("i1"), |_, clock| clock.advance(72 * HOUR_MS + 1)));
 }
 
+/// R2, C3: the receipts that a takeover returns are new ones.
+#[test]
+fn r2_a_receipt_renewed_by_a_takeover_lives_from_then_on() {
+    let (realtime, clock) = timed();
+    let _first = connect(&realtime, &tab("i1"));
+    subscribe(&realtime, &Identity::instance("i1"), &room(), "page");
+    clock.advance(71 * HOUR_MS);
+    let second = realtime.connect(&tab("i1")).expect("names are short");
+    assert_eq!((second.superseded, second.receipts.len()), (true, 1));
+    drop(second.connection);
+    clock.advance(2 * HOUR_MS);
+    let third = realtime.reconnect(&tab("i1"), &second.receipts).expect("names are short");
+    assert_eq!(third.receipts.len(), 1);
+}
+
 /// R2
 #[test]
 fn r2_a_revocation_of_any_of_the_five_identities_covers_the_receipt() {
