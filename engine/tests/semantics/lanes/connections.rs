@@ -419,9 +419,9 @@ fn c4_a_key_that_was_a_number_meanwhile_is_the_same() {
     let mut keys: Vec<LaneKey> = (0..3).map(|n| join(&mut lane, &tab(&format!("i{n}")), n)).collect();
     keys.extend((0..3).map(|n| join(&mut lane, &tab(&format!("g{n}")), 3 + n)));
     // Slots are used again: later tenancies, so later numbers.
-    for n in 0..3 {
-        assert!(lane.disconnect(keys[n]));
-        keys[n] = join(&mut lane, &tab(&format!("i{n}")), 6 + n as u64);
+    for (n, key) in keys.iter_mut().enumerate().take(3) {
+        assert!(lane.disconnect(*key));
+        *key = join(&mut lane, &tab(&format!("i{n}")), 6 + n as u64);
     }
     let numbers: BTreeSet<u64> = keys.iter().map(|key| key.as_u64()).collect();
     assert_eq!(numbers.len(), keys.len());
