@@ -25,6 +25,8 @@ const PAGES: usize = if MODEL { 32 } else { 16_384 };
 /// How many connections can be live at once.
 pub(crate) const MAX_SLOTS: usize = PAGE * PAGES;
 
+const _: () = assert!(MODEL || MAX_SLOTS == 8_388_608, "docs/security.md names the bound");
+
 /// What a slot has besides its queue, which lies apart so that a broadcast walks over queues only.
 #[derive(Debug)]
 pub(crate) struct Slot<P> {

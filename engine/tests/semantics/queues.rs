@@ -64,6 +64,21 @@ fn q1_the_bound_counts_what_is_queued_and_not_what_was_taken() {
     assert_eq!(all(&realtime, 4..=5), [(1, 0), (0, 1)]);
 }
 
+/// Q2: what is too heavy for an empty queue is told of though nothing follows it.
+#[test]
+fn q2_a_loss_from_an_empty_queue_is_told_at_the_next_take() {
+    let builder = Realtime::builder().weigh(10, |params: &u64| *params).overflow(Overflow::DropNewest);
+    let realtime = builder.build().expect("the settings are valid");
+    let mut one = connect(&realtime, &tab("i1"));
+    subscribe(&realtime, &Identity::instance("i1"), &room(), "page");
+    seen(&mut one);
+    assert_eq!(all(&realtime, 11..=12), [(0, 1), (0, 1)]);
+    assert!(matches!(one.try_recv(), Ok(Event::Lagged(2))));
+    assert_eq!(one.try_recv().unwrap_err(), TryRecvError::Empty);
+    assert_eq!(all(&realtime, 13..=13), [(0, 1)]);
+    assert!(matches!(one.recv().now_or_never(), Some(Some(Event::Lagged(1)))));
+}
+
 /// Q1
 #[test]
 fn q1_a_queue_is_bounded_in_bytes_if_the_caller_weighs_params() {
