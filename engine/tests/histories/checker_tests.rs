@@ -161,3 +161,19 @@ fn a_member_that_stays_behind_is_refused() {
     };
     assert!(history(0) && !history(1));
 }
+
+/// C4, C5: of a connection that is ending the end drops the bindings, and a logout beside it may leave that to it: until the end has
+/// returned a broadcast may count what the former user authorized. Of one that lives it may not.
+#[test]
+fn a_former_users_binding_counts_only_while_its_connection_ends() {
+    const NOBODY: Person = Person { tab: 0, session: None, user: None };
+    let logout = call(6, 7, vec![Step::Identify { person: NOBODY, live: true }, Step::Visit]);
+    let bound = vec![connect(0, USER_0), subscribe(2, 3, 1), logout, broadcast(8, 9, 1, 1)];
+    let ending = call(5, 10, vec![Step::End { tab: 0, ended: Some(true) }, Step::Leave]);
+    let ended = call(4, 5, vec![Step::End { tab: 0, ended: Some(true) }, Step::Leave]);
+    let (mut gone, lives) = (end(&[], 0, &[(T0, 1)], &[]), end(&[], 0, &[(T0, 1)], &[0]));
+    gone.ended = BTreeSet::from([T0]);
+    assert!(is_allowed(vec![bound.clone(), vec![ending]], gone.clone()));
+    assert!(!is_allowed(vec![bound.clone(), vec![ended]], gone));
+    assert!(!is_allowed(vec![bound], lives));
+}

@@ -149,7 +149,7 @@ impl State {
             }
             Step::Renew { op, tab, shown } => self.renew(thread, op, tab, shown),
             Step::Identify { person, live } => self.identify(thread, person, live),
-            Step::Visit => vec![self.visit(thread)],
+            Step::Visit => self.visit(thread),
             Step::End { tab, ended } => self.end(thread, tab, ended),
             Step::Leave => vec![self.leave(thread)],
             Step::Broadcast { op, excluded, reached } => self.broadcast(op, excluded, reached, end),
@@ -400,19 +400,21 @@ impl State {
     }
 
     fn renew(&self, thread: usize, op: OpId, tab: u8, shown: Cids) -> Vec<State> {
-        let next = self.visit(thread);
-        let now = next.tabs[tab as usize];
-        let member = next.pending[thread].own.and_then(|(tenancy, _)| next.members.get(&tenancy));
-        let member = member.copied().unwrap_or_default();
-        if member.all() != shown {
-            return Vec::new();
-        }
-        let mut next = next;
-        for cid in (0..CIDS).filter(|cid| shown & bit(*cid) != 0) {
-            let user = now.user.filter(|_| member.by_user & bit(cid) != 0);
-            next.issued.insert((op, cid), Claim { version: next.version, user, session: now.session });
-        }
-        vec![next]
+        let renewed = |mut next: State| {
+            let now = next.tabs[tab as usize];
+            let member = next.pending[thread].own.and_then(|(tenancy, _)| next.members.get(&tenancy));
+            let member = member.copied().unwrap_or_default();
+            // Of one that is ending nothing may be found any more.
+            if member.all() != shown && (now.live || shown != 0) {
+                return None;
+            }
+            for cid in (0..CIDS).filter(|cid| shown & bit(*cid) != 0) {
+                let user = now.user.filter(|_| member.by_user & bit(cid) != 0);
+                next.issued.insert((op, cid), Claim { version: next.version, user, session: now.session });
+            }
+            Some(next)
+        };
+        self.visit(thread).into_iter().filter_map(renewed).collect()
     }
 
     fn identify(&self, thread: usize, person: Person, live: bool) -> Vec<State> {
@@ -432,12 +434,15 @@ impl State {
         vec![next]
     }
 
-    /// Drops what a former user authorized. From here on nobody takes the former user for the current one.
-    fn visit(&self, thread: usize) -> State {
+    /// Drops what a former user authorized, or leaves it to the end of the connection, if that has begun. From here on nobody takes the
+    /// former user for the current one.
+    fn visit(&self, thread: usize) -> Vec<State> {
         let mut next = self.clone();
-        let Some((tenancy, _)) = next.pending[thread].own else { return next };
+        let Some((tenancy, _)) = next.pending[thread].own else { return vec![next] };
         let now = next.tabs[tenancy.0 as usize];
         let is_member = next.members.contains_key(&tenancy);
+        next.forget_looks(tenancy.0, is_member, |look| look == now);
+        let left = (!now.live && is_member).then(|| next.clone());
         if let Some(member) = next.members.get_mut(&tenancy)
             && now.id(tenancy.0) == tenancy
         {
@@ -445,8 +450,7 @@ impl State {
             next.version += 1;
             next.members.retain(|_, member| member.all() != 0);
         }
-        next.forget_looks(tenancy.0, is_member, |look| look == now);
-        next
+        [Some(next), left].into_iter().flatten().collect()
     }
 
     /// Whoever means to bind the tab, or saw it bound, has to look at it anew. Who revokes what it does not hold may have counted it.
