@@ -177,3 +177,16 @@ fn a_former_users_binding_counts_only_while_its_connection_ends() {
     assert!(!is_allowed(vec![bound.clone(), vec![ended]], gone));
     assert!(!is_allowed(vec![bound], lives));
 }
+
+/// S1: who comes to match after it was asked and before the bindings appear may be left out; who matched before the call began may not.
+#[test]
+fn a_tab_that_logs_in_beside_a_subscribe_may_miss_it() {
+    const NOBODY: Person = Person { tab: 0, session: None, user: None };
+    let history = |start| {
+        let login = call(4, 5, vec![Step::Identify { person: USER_0, live: true }, Step::Visit]);
+        let logs_in = vec![connect(0, NOBODY), login, broadcast(6, 7, 1, 0)];
+        let told = end(&[1], 0, &[(T1, 1)], &[0, 1]);
+        is_allowed(vec![logs_in, vec![connect(2, ALSO_USER_0)], vec![subscribe(start, 12, 1)]], told)
+    };
+    assert!(history(4) && !history(8));
+}

@@ -46,6 +46,8 @@ struct Pending {
     binds: bool,
     /// How every tab has looked since.
     seen: [Vec<Tab>; TABS],
+    /// How tabs looked that have changed their user meanwhile: whom they did not match then may have passed them over (rule S1).
+    passed: [Vec<Tab>; TABS],
     /// The connection that this call made, changed or ended.
     own: Option<(Tenancy, u32)>,
 }
@@ -163,6 +165,7 @@ impl State {
         let pending = &mut next.pending[thread];
         (pending.version, pending.binds) = (version, binds);
         pending.seen = tabs.map(|tab| vec![tab]);
+        pending.passed = Default::default();
         next
     }
 
@@ -207,6 +210,9 @@ impl State {
                     looks.push(look);
                 }
             }
+            if self.may_be_passed(thread, tab, who) && !looks.contains(&None) {
+                looks.push(None);
+            }
             sets = sets
                 .iter()
                 .flat_map(|set| {
@@ -219,6 +225,11 @@ impl State {
                 .collect();
         }
         sets
+    }
+
+    /// Whether the tab may have been asked when it did not match.
+    fn may_be_passed(&self, thread: usize, tab: u8, who: Who) -> bool {
+        self.pending[thread].passed[tab as usize].iter().any(|look| !look.matches(tab, who))
     }
 
     fn subscribe(&self, thread: usize, who: Who, cid: CidId, matched: usize) -> Vec<State> {
@@ -303,8 +314,9 @@ impl State {
     /// As [`State::matching`] by name, but looks that differ by the session count: receipts name it.
     fn looks_of(&self, thread: usize, tab: u8) -> Vec<Vec<(u8, Tab)>> {
         let seen = self.pending[thread].seen[tab as usize].iter();
-        seen.map(|look| Some((tab, *look)).filter(|_| look.matches(tab, Who::Tab(tab))).into_iter().collect())
-            .collect()
+        let looks = seen.map(|look| Some((tab, *look)).filter(|_| look.matches(tab, Who::Tab(tab))));
+        let passed = self.may_be_passed(thread, tab, Who::Tab(tab)).then_some(None);
+        looks.chain(passed).map(|look| look.into_iter().collect()).collect()
     }
 
     fn delete(&self, thread: usize, tab: u8, cid: CidId, dropped: bool) -> Vec<State> {
@@ -456,7 +468,12 @@ impl State {
     /// Whoever means to bind the tab, or saw it bound, has to look at it anew. Who revokes what it does not hold may have counted it.
     fn forget_looks(&mut self, tab: u8, is_member: bool, still_holds: impl Fn(Tab) -> bool) {
         for pending in self.pending.iter_mut().filter(|pending| pending.binds || is_member) {
-            pending.seen[tab as usize].retain(|look| still_holds(*look));
+            let (kept, gone) =
+                pending.seen[tab as usize].iter().partition::<Vec<_>, _>(|look| still_holds(**look));
+            pending.seen[tab as usize] = kept;
+            if !is_member {
+                pending.passed[tab as usize].extend(gone);
+            }
         }
     }
 
