@@ -14,7 +14,8 @@ use crate::text::Cid;
 /// [`Builder::observer`](crate::Builder::observer).
 ///
 /// The methods are called on the thread that made the change, after it, and hold that thread up: hand longer work to a queue of yours. They may call
-/// the engine; one that holds a [`Realtime`](crate::Realtime) keeps it, and itself, until it lets go of that. A panic in one ends there, and the others are called all the same. Without an observer all of it costs a branch.
+/// the engine; one that holds a [`Realtime`](crate::Realtime) keeps it, and itself, until it lets go of that. A panic in one ends there, and the
+/// others are called all the same. Without an observer all of it costs a branch.
 ///
 /// # Ordering
 /// What one thread does is told in its order. What two threads do may be told in either order, or at once: a tab that is connected by one

@@ -140,3 +140,19 @@ fn r2_receipts_are_valid_after_a_clock_that_ran_ahead_was_set_right() {
     }
     assert!(!restores(&realtime, &before), "it may have been revoked by what has expired");
 }
+
+/// R2, R4: a clock that once ran ahead expires for good only where it gave a revocation back.
+#[test]
+fn r2_a_clock_that_ran_ahead_and_gave_nothing_back_expires_nothing_for_good() {
+    let clock = Clock::new();
+    let realtime = engine(&clock);
+    let before = issued(&realtime, &tab("i0"), &lobby());
+    clock.set(NOW_MS + LIFETIME_MS + HOUR_MS);
+    // The second change of the room looks at the first one's revocation, which has not expired.
+    for _ in 0..2 {
+        realtime.unsubscribe(&Identity::user(7), &room(), "page").expect("names are short");
+    }
+    assert!(!restores(&realtime, &before), "by the clock");
+    clock.set(NOW_MS + 2 * HOUR_MS);
+    assert!(restores(&realtime, &before));
+}

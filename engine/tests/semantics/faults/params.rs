@@ -236,6 +236,29 @@ fn b5_params_that_panic_when_a_lane_drops_them_hold_up_nothing() {
     assert_goes_on(&realtime);
 }
 
+/// B5, C4: of the connections that a dropped lane had taken over each ends, whatever the one before dropped.
+#[test]
+fn c4_params_that_panic_when_a_lane_lets_go_of_its_guests_hold_up_none_of_them() {
+    let (realtime, alive) = (engine(Overflow::DropNewest), Alive::default());
+    let _superseded = tabs(&realtime, 3);
+    let mut lane = realtime.lane();
+    for guest in 0..3 {
+        assert!(
+            lane.connect(&tab_of(&format!("i{guest:03}"), 7), guest).expect("names are short").superseded
+        );
+    }
+    for guest in 0..3 {
+        let others: Vec<_> =
+            (0..3).filter(|n| *n != guest).map(|n| Identity::instance(format!("i{n:03}"))).collect();
+        let sent = realtime.broadcast_action_except(&others, &room(), "add", Bomb::new(guest, true, &alive));
+        assert_eq!(sent.expect("names are short").reached, 1);
+    }
+    assert!(panics(|| drop(lane)));
+    let stats = realtime.stats();
+    assert_eq!((alive.count(), stats.released, stats.queued, stats.connections), (0, 3, 0, 0));
+    assert_goes_on(&realtime);
+}
+
 /// B5: the engine goes last, with lanes and connections still full.
 #[test]
 fn b5_params_that_panic_when_the_engine_is_dropped_are_all_dropped_once() {
