@@ -285,7 +285,8 @@ impl ChannelIndex {
     /// Puts a cell with revocations into the `due` set, once.
     ///
     /// No entry outlives its cell: of the last access to `due_ms` here and the swap in `unlink`, both read-modify-writes, one comes
-    /// first. If it is ours, `unlink` finds our time, and in the set our entry. If it is that one, we find that it has been.
+    /// first. If ours does, `unlink` finds our time, and our entry in the set. If the swap does, we find [`NEVER_DUE`], and take our
+    /// entry out again.
     fn note_due(&self, cell: &Arc<Cell>, oldest: Stamp) {
         // Relaxed: the common case, the entry stands.
         if cell.due_ms.load(Ordering::Relaxed) != 0 {

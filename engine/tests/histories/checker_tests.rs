@@ -170,7 +170,7 @@ fn a_former_users_binding_counts_only_while_its_connection_ends() {
     let logout = call(6, 7, vec![Step::Identify { person: NOBODY, live: true }, Step::Visit]);
     let bound = vec![connect(0, USER_0), subscribe(2, 3, 1), logout, broadcast(8, 9, 1, 1)];
     let ending = call(5, 10, vec![Step::End { tab: 0, ended: Some(true) }, Step::Leave]);
-    let ended = call(4, 5, vec![Step::End { tab: 0, ended: Some(true) }, Step::Leave]);
+    let ended = call(5, 7, vec![Step::End { tab: 0, ended: Some(true) }, Step::Leave]);
     let (mut gone, lives) = (end(&[], 0, &[(T0, 1)], &[]), end(&[], 0, &[(T0, 1)], &[0]));
     gone.ended = BTreeSet::from([T0]);
     assert!(is_allowed(vec![bound.clone(), vec![ending]], gone.clone()));
