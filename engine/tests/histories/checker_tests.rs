@@ -171,11 +171,12 @@ fn a_former_users_binding_counts_only_while_its_connection_ends() {
     let bound = vec![connect(0, USER_0), subscribe(2, 3, 1), logout, broadcast(8, 9, 1, 1)];
     let ending = call(5, 10, vec![Step::End { tab: 0, ended: Some(true) }, Step::Leave]);
     let ended = call(5, 7, vec![Step::End { tab: 0, ended: Some(true) }, Step::Leave]);
-    let (mut gone, lives) = (end(&[], 0, &[(T0, 1)], &[]), end(&[], 0, &[(T0, 1)], &[0]));
+    let (mut gone, mut kept) = (end(&[], 0, &[(T0, 1)], &[]), end(&[0], 0, &[(T0, 1)], &[0]));
     gone.ended = BTreeSet::from([T0]);
+    kept.bindings = BTreeMap::from([(0, BTreeMap::from([(0, None)]))]);
     assert!(is_allowed(vec![bound.clone(), vec![ending]], gone.clone()));
     assert!(!is_allowed(vec![bound.clone(), vec![ended]], gone));
-    assert!(!is_allowed(vec![bound], lives));
+    assert!(!is_allowed(vec![bound], kept));
 }
 
 /// S1: who comes to match after it was asked and before the bindings appear may be left out; who matched before the call began may not.
