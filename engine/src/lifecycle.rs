@@ -170,7 +170,10 @@ impl<P: Send + Sync + 'static> Engine<P> {
             return None;
         }
         let Some(tenant) = self.change_tenant(slot, old, next) else {
-            self.let_go_of_slot(slot);
+            let mut caught = Caught::default();
+            self.let_go_of_slot(slot, &mut caught);
+            // Of messages that have nothing to do with this client.
+            caught.forget();
             return None;
         };
         let mut caught = Caught::default();
@@ -372,7 +375,7 @@ impl<P: Send + Sync + 'static> Engine<P> {
         if let Some(token) = closed {
             self.left_lane(slot, &tenant, token, reason, &mut caught);
         }
-        self.let_go_of_slot(slot);
+        self.let_go_of_slot(slot, &mut caught);
         caught.go_on();
         true
     }
@@ -407,13 +410,16 @@ impl<P: Send + Sync + 'static> Engine<P> {
         if place.peek_tenant().generation == generation {
             self.registry.slots.queue(slot).release(&place.tally, &mut caught);
         }
-        self.let_go_of_slot(slot);
+        self.let_go_of_slot(slot, &mut caught);
         caught.go_on();
     }
 
-    /// A holder is done with the slot.
-    fn let_go_of_slot(&self, slot: SlotId) {
-        if self.registry.slot(slot).let_go() {
+    /// A holder is done with the slot. The last one leaves nothing queued: the end has closed the queue, and who looked into it before, so
+    /// that a receiver on its way out could not release it, was a holder too.
+    fn let_go_of_slot(&self, slot: SlotId, caught: &mut Caught) {
+        let place = self.registry.slot(slot);
+        if place.let_go() {
+            self.registry.slots.queue(slot).release(&place.tally, caught);
             self.registry.slots.free_later(slot);
         }
     }

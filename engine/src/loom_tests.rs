@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use loom::thread;
 
-use crate::sync::{AtomicU32, Ordering as LoomOrdering};
+use crate::sync::{AtomicU32, Ordering as LoomOrdering, epoch};
 use crate::{Channel, Client, CloseReason, Connection, Event, Identity, Overflow, Realtime, TryRecvError};
 
 /// Runs both closures in threads of their own.
@@ -236,6 +236,33 @@ fn c3_a_supersede_loses_and_doubles_nothing() {
         assert_eq!(got, [1, 2]);
         drop(of_old);
         assert_balanced(&realtime);
+    });
+}
+
+/// C4, I7: what a receiver leaves queued at its end, because its predecessor is just looking into the queue, goes with the last of both.
+/// Fails if the last holder of a slot does not release its queue.
+#[test]
+fn c4_what_is_queued_goes_with_the_last_receiver() {
+    explore("drop/take of a superseded", 3, || {
+        let realtime = engine();
+        let mut old = realtime.connect(&tab("i")).unwrap().connection;
+        realtime.put_subscription(&tab("i"), &channel(), "a").unwrap();
+        realtime.broadcast_action(&channel(), "x", 1).unwrap();
+        let new = realtime.connect(&tab("i")).unwrap().connection;
+        // What is put off until nobody is pinned does not come to pass here.
+        let _pin = epoch::pin();
+        race(
+            move || {
+                assert!(matches!(
+                    old.try_recv(),
+                    Ok(Event::Closed(CloseReason::Superseded)) | Err(TryRecvError::Empty)
+                ));
+                drop(old);
+            },
+            move || drop(new),
+        );
+        let stats = realtime.stats();
+        assert_eq!((stats.accepted, stats.released, stats.queued), (1, 1, 0));
     });
 }
 

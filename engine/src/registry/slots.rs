@@ -197,7 +197,7 @@ impl<P: Send + Sync + 'static> Slots<P> {
         let guard = epoch::pin();
         guard.defer(move || {
             if let Some(slots) = slots.upgrade() {
-                // Nobody else is left who could consume.
+                // What a publisher left that was resetting the queue when its last holder let go; no consumer is left now.
                 let mut caught = Caught::default();
                 slots.queue(id).release(&slots.slot(id).tally, &mut caught);
                 // Whoever happens to run this has nothing to do with it.
