@@ -29,6 +29,7 @@ impl Random {
 
 #[cfg(not(holocast_shuttle))]
 mod real {
+    use std::cell::RefCell;
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;
@@ -40,6 +41,18 @@ mod real {
     /// Nanoseconds. Reading the time is no edge between threads, as a shared counter would be.
     pub(crate) fn now() -> u64 {
         BEGINNING.elapsed().as_nanos() as u64
+    }
+
+    /// A clock for the engine. It stands still, but the engine reads it in the middle of changes, and there now and then it lets other
+    /// threads go on: on a few cores calls would seldom be interrupted otherwise.
+    pub(crate) fn clock() -> u64 {
+        thread_local! {
+            static RANDOM: RefCell<super::Random> = RefCell::new(super::Random::new(now()));
+        }
+        if RANDOM.with_borrow_mut(|random| random.below(16) == 0) {
+            thread::yield_now();
+        }
+        1
     }
 
     /// Lets all threads begin at once: they spin, as one that was asleep would come too late.
@@ -72,6 +85,11 @@ mod scheduled {
     /// A number higher than all before. Not shuttle's: all of its threads run on one of the system's.
     pub(crate) fn now() -> u64 {
         CLOCK.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A clock for the engine; it stands still.
+    pub(crate) fn clock() -> u64 {
+        1
     }
 
     /// Nothing to do: shuttle starts threads in any order.

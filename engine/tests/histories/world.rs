@@ -487,7 +487,7 @@ impl Actor {
 
 /// Runs a script of threads that act at random, and returns what happened.
 pub(crate) fn run(plan: Plan, seed: u64) -> History {
-    let engine: Engine = Realtime::builder().clock(|| 1).build().expect("the settings are valid");
+    let engine: Engine = Realtime::builder().clock(runtime::clock).build().expect("the settings are valid");
     let channel = Channel::atom("c");
     let mut random = Random::new(seed);
     let mut actors: Vec<Actor> =
