@@ -1,7 +1,7 @@
 //! One lock-free queue per connection, and the blocks whose nodes travel through it. The only home of unsafe code.
 //!
 //! * [`packed`]: the bits of the word.
-//! * [`word`]: the queue, one atomic word; push, take, close, park.
+//! * [`word`]: the queue, one atomic word; push, take, close, park; and, in `word/release.rs`, what leaves it unseen.
 //! * [`outcome`]: the bound of a push, and what the queue answers.
 //! * [`chain`]: nodes taken out of it together.
 //! * [`block`]: the nodes of one broadcast to one leaf of members, allocated together, and the delivery handed out.

@@ -8,8 +8,8 @@
 //! The batch belongs to the queue, not to the receiver, because a superseding receiver inherits it (rule C3). Consumers exclude
 //! each other by the `consumer` flag: the receiver inside one `take`, its successor, an overflow's `reset`, and the release at
 //! the end. Nobody waits for it: a receiver that meets another consumer reports [`Taken::Busy`] and comes back, a publisher
-//! that wanted to reset refuses its message instead, an end of connection leaves the rest to the one who holds it. One take does
-//! without the flag (W4).
+//! that wanted to reset refuses its message instead, an end of connection leaves the rest to the last who holds the slot. One take
+//! does without the flag (W4).
 //!
 //! * **W1** nodes reachable from the word or the batch belong to the queue; taking the whole chain by one atomic step makes
 //!   them the taker's own (N1).
@@ -26,16 +26,16 @@
 //!   visible, or its end with the batch. The turn stays: the batch is empty, so no count of it belongs to this turn. Only this
 //!   receiver writes `taken_alone`, and the next tenancy's first comes after it is gone (I7).
 
+mod release;
+
 use std::ptr::{self, NonNull};
 
 use super::block::{Control, Delivery, Node, Opened, is_control};
-use super::chain::{Chain, Sifted, sifted};
 use super::entry::Entry;
 use super::outcome::{Bound, Glance, Parked, Pushed, Taken};
 use super::packed::{CLOSED, LONE, PARKED, TURN_SHIFT, TURNS, Word};
 use super::prefetch::prefetch;
 use super::tally::Tally;
-use crate::caught::Caught;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, MODEL, Ordering};
 
 /// What a consumer found under the lock; small, so that it goes from hand to hand in registers.
@@ -449,82 +449,6 @@ impl<P> Queue<P> {
         }
     }
 
-    /// Releases all that is queued. Returns false if another consumer is at work: it, or the next call, finds the rest.
-    pub(crate) fn release(&self, tally: &Tally, caught: &mut Caught) -> bool {
-        if !self.lock() {
-            return false;
-        }
-        let (batch, newer) = (self.batch.load(Ordering::Relaxed), self.take_word());
-        self.batch.store(ptr::null_mut(), Ordering::Relaxed);
-        self.empty_batch();
-        self.unlock();
-        for node in [batch, newer] {
-            // SAFETY: out of the batch and the word, under the lock: ours (W1).
-            self.release_chain(unsafe { Chain::new(node) }, tally, caught);
-        }
-        true
-    }
-
-    /// Overflow policy `Reset`: releases the queued messages, keeps the control events, and leaves a note of how many went.
-    /// Returns whether they are the first lost since the receiver was told; `None` if another consumer is at work, which makes room itself.
-    pub(crate) fn reset(&self, tally: &Tally, caught: &mut Caught) -> Option<bool> {
-        let (dropped, first) = self.reset_to()?;
-        self.release_chain(dropped, tally, caught);
-        Some(first)
-    }
-
-    /// The same, with the messages given to the caller to be released.
-    pub(crate) fn reset_to(&self) -> Option<(Chain<P>, bool)> {
-        if !self.lock() {
-            return None;
-        }
-        let (batch, newer) = (self.batch.load(Ordering::Relaxed), self.take_word());
-        // SAFETY: out of the batch and the word, under the lock: ours (W1).
-        let Sifted { controls, messages, count } = unsafe { sifted([batch, newer]) };
-        self.batch.store(controls, Ordering::Relaxed);
-        self.empty_batch();
-        // AcqRel: pairs with lost(). The receiver reads the count at its next take.
-        let before = self.lagged.fetch_add(count, Ordering::AcqRel);
-        self.unlock();
-        Some((messages, before == 0 && count > 0))
-    }
-
-    /// No message is in the batch any more. Under the lock.
-    fn empty_batch(&self) {
-        let turn = self.batch_len.load(Ordering::Relaxed) & TURNS as u32;
-        self.batch_len.store(turn, Ordering::Relaxed);
-    }
-
-    /// Notes messages that were lost while the connection lives on; whether they are the first since the receiver was told.
-    pub(crate) fn note_lost(&self, messages: u64) -> bool {
-        // AcqRel: pairs with lost(). The receiver reads the count at its next take.
-        self.lagged.fetch_add(messages, Ordering::AcqRel) == 0
-    }
-
-    /// Lost messages that the receiver was not told of yet. Whoever notes one later sees what the caller did before.
-    pub(crate) fn lost(&self) -> u64 {
-        // AcqRel: pairs with note_lost() and reset_to(): a read-modify-write, so that one of both comes second.
-        self.lagged.fetch_add(0, Ordering::AcqRel)
-    }
-
-    fn release_chain(&self, chain: Chain<P>, tally: &Tally, caught: &mut Caught) {
-        for opened in chain {
-            let released = match &opened {
-                Opened::Delivery(delivery) => {
-                    if delivery.weight() > 0 {
-                        self.bytes.fetch_sub(delivery.weight(), Ordering::Relaxed);
-                    }
-                    1
-                }
-                Opened::Entry(node) => node.entry.deliveries() as u64,
-                Opened::Control(_) => continue,
-            };
-            tally.released.fetch_add(released, Ordering::Relaxed);
-            // Counted before: dropping params may run the caller's own code, and that may panic.
-            caught.attempt(|| drop(opened));
-        }
-    }
-
     fn lock(&self) -> bool {
         // Acquire: pairs with Release in unlock(); brings the batch (W2).
         self.consumer.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
@@ -569,19 +493,6 @@ impl<P> Queue<P> {
     /// Messages handed out or withheld, over all tenants.
     pub(crate) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed) + self.taken_alone.load(Ordering::Relaxed)
-    }
-}
-
-impl<P> Drop for Queue<P> {
-    fn drop(&mut self) {
-        // Relaxed: nobody else is here. Most are empty, and an engine has many.
-        if !Word(self.word.load(Ordering::Relaxed)).newest().is_null()
-            || !self.batch.load(Ordering::Relaxed).is_null()
-        {
-            let mut caught = Caught::default();
-            self.release(&Tally::new(), &mut caught);
-            caught.go_on();
-        }
     }
 }
 
