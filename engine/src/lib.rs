@@ -9,6 +9,8 @@
 )]
 
 mod builder;
+#[cfg(all(test, not(holocast_loom)))]
+mod busy_tests;
 mod caught;
 mod channel;
 mod channel_text;

@@ -1,6 +1,10 @@
 //! What a lane's host does not see: who is counted as away, and which lanes there are.
 
+use std::sync::Arc;
+use std::task::Poll;
+
 use super::{Lane, LaneEvent};
+use crate::busy_tests::polled;
 use crate::{Channel, Client, Connection, Identity, Realtime};
 
 fn tab() -> Client {
@@ -88,4 +92,22 @@ fn b1_receivers_say_how_many_are_left_at_most() {
         assert_eq!(receivers.size_hint(), (0, Some(left)));
         assert_eq!(receivers.next().is_some(), left > 0);
     }
+}
+
+#[test]
+fn q5_a_lane_that_finds_its_queue_busy_is_woken_to_come_back() {
+    let realtime = Realtime::<u32>::new();
+    let mut lane = realtime.lane();
+    lane.connect(&tab(), 1).unwrap();
+    let core = Arc::clone(&lane.core);
+    assert!(matches!(
+        polled(&core.queue, |context| lane.poll_recv(context)),
+        (Poll::Pending, 1, Poll::Pending)
+    ));
+    realtime.put_subscription(&tab(), &Channel::atom("c"), "a").unwrap();
+    realtime.broadcast_action(&Channel::atom("c"), "x", 1).unwrap();
+    assert!(matches!(
+        polled(&core.queue, |context| lane.poll_recv(context)),
+        (Poll::Pending, 1, Poll::Ready(LaneEvent::Broadcast(_)))
+    ));
 }

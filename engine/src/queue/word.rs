@@ -465,6 +465,15 @@ impl<P> Queue<P> {
         }
     }
 
+    /// Does something while another consumer is inside the queue, as it seems.
+    #[cfg(all(test, not(holocast_loom)))]
+    pub(crate) fn while_consumed<R>(&self, work: impl FnOnce() -> R) -> R {
+        assert!(self.lock());
+        let done = work();
+        self.unlock();
+        done
+    }
+
     /// The generation of the current lease.
     pub(crate) fn generation(&self) -> u32 {
         // Acquire: pairs with AcqRel in set_lease().
