@@ -48,21 +48,31 @@ fn assert_nothing_left<P: Send + Sync + 'static>(realtime: &Realtime<P>) {
     assert_eq!((stats.connections, stats.bindings, stats.queued), (0, 0, 0), "{stats:?}");
 }
 
-/// Does what it is told over and over, in a thread, until the flag is set.
-fn until<'scope>(
-    scope: &'scope thread::Scope<'scope, '_>,
-    done: &'scope AtomicBool,
-    mut act: impl FnMut(usize) + Send + 'scope,
-) {
-    scope.spawn(move || {
-        for round in 0.. {
-            // Relaxed: only ends the loop; joining orders the rest.
-            if done.load(Ordering::Relaxed) {
-                break;
-            }
-            act(round);
-        }
-    });
+/// Ends the other threads, also when the test fails.
+struct Finish<'a>(&'a AtomicBool);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        // Relaxed: only ends the loops; joining orders the rest.
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Does its work while the others do theirs over and over, told how often, each in a thread. These are joined one by one, as everywhere
+/// here: ThreadSanitizer does not see what the end of a scope orders.
+fn beside<R>(others: impl IntoIterator<Item = impl FnMut(usize) + Send>, work: impl FnOnce() -> R) -> R {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let finish = Finish(&done);
+        let others: Vec<_> = others
+            .into_iter()
+            .map(|act| scope.spawn(|| (0..).take_while(|_| !done.load(Ordering::Relaxed)).for_each(act)))
+            .collect();
+        let result = work();
+        drop(finish);
+        others.into_iter().for_each(|other| other.join().expect("no panic"));
+        result
+    })
 }
 
 /// S1, S5, B6: through every kind of identity, 2,000 of 2,000, and never after the unsubscribe.
@@ -73,27 +83,24 @@ fn subscribe_then_broadcast_always_arrives_and_after_unsubscribe_never_while_oth
     let room = channel!("room", 42);
     let client = tab_of("own", 7).with_session("s1");
     let mut own = connect(&realtime, &client);
-    let done = AtomicBool::new(false);
     let (mut arrived, mut late) = ([0, 0, 0], 0);
-    thread::scope(|scope| {
-        for churner in 0..2 {
-            let (realtime, room) = (&realtime, &room);
-            until(scope, &done, move |round| {
-                // Tabs of the same user and session come and go, on the same channel.
-                let name = format!("churn{churner}-{}", round % 5);
-                let tab = connect(realtime, &tab_of(name.as_str(), 7).with_session("s1"));
-                subscribe(realtime, &Identity::instance(name.as_str()), room);
-                if round % 3 == 0 {
-                    realtime.identify(&tab_of(name.as_str(), 8).with_session("s2")).expect("names are short");
-                }
-                if round % 2 == 0 {
-                    realtime
-                        .unsubscribe_all(&Identity::instance(name.as_str()), room)
-                        .expect("names are short");
-                }
-                drop(tab);
-            });
+    let churners = (0..2).map(|churner| {
+        let (realtime, room) = (&realtime, &room);
+        move |round: usize| {
+            // Tabs of the same user and session come and go, on the same channel.
+            let name = format!("churn{churner}-{}", round % 5);
+            let tab = connect(realtime, &tab_of(name.as_str(), 7).with_session("s1"));
+            subscribe(realtime, &Identity::instance(name.as_str()), room);
+            if round.is_multiple_of(3) {
+                realtime.identify(&tab_of(name.as_str(), 8).with_session("s2")).expect("names are short");
+            }
+            if round.is_multiple_of(2) {
+                realtime.unsubscribe_all(&Identity::instance(name.as_str()), room).expect("names are short");
+            }
+            drop(tab);
         }
+    });
+    beside(churners, || {
         let identities = [Identity::instance("own"), Identity::session("s1"), Identity::user(7)];
         for (kind, identity) in identities.iter().enumerate() {
             for round in 0..ROUNDS {
@@ -112,7 +119,6 @@ fn subscribe_then_broadcast_always_arrives_and_after_unsubscribe_never_while_oth
                 late += std::iter::from_fn(|| own.try_recv().ok()).filter(heard).count();
             }
         }
-        done.store(true, Ordering::Relaxed);
     });
     assert_eq!((arrived, late), ([ROUNDS as usize; 3], 0));
     drop(own);
@@ -134,37 +140,32 @@ fn churn_under_broadcasting_accounts_for_every_event_and_leaves_nothing() {
             Realtime::builder().queue_capacity(8).overflow(overflow).build().expect("the settings are valid");
         let (taken, dropped) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
         let rooms = [channel!("lobby"), channel!("room", 42), channel!("room", "42")];
-        let done = AtomicBool::new(false);
-        let reached: usize = thread::scope(|scope| {
-            for churner in 0..3_usize {
-                let (realtime, rooms, taken) = (&realtime, &rooms, &taken);
-                let mut held: Vec<Connection<Counted>> = Vec::new();
-                until(scope, &done, move |round| {
-                    let (n, user) = (round * 7 + churner, (round % 2) as i64);
-                    let name = format!("i{}", n % 6);
-                    held.push(connect(realtime, &tab_of(name.as_str(), user)));
-                    subscribe(realtime, &Identity::user(user), &rooms[n % 3]);
-                    if n % 5 == 0 {
-                        realtime.identify(&tab_of(name.as_str(), 1 - user)).expect("names are short");
-                    }
-                    for tab in &mut held {
-                        let events = std::iter::from_fn(|| tab.try_recv().ok()).take(5);
-                        let heard = events.filter(|event| matches!(event, Event::Broadcast(_))).count();
-                        taken.fetch_add(heard, Ordering::Relaxed);
-                    }
-                    match n % 4 {
-                        0 => drop(realtime.disconnect(&name)),
-                        1 => drop(held.remove(0)),
-                        _ if held.len() > 4 => held.clear(),
-                        _ => {}
-                    }
-                });
+        let churners = (0..3_usize).map(|churner| {
+            let (realtime, rooms, taken) = (&realtime, &rooms, &taken);
+            let mut held: Vec<Connection<Counted>> = Vec::new();
+            move |round| {
+                let (n, user) = (round * 7 + churner, (round % 2) as i64);
+                let name = format!("i{}", n % 6);
+                held.push(connect(realtime, &tab_of(name.as_str(), user)));
+                subscribe(realtime, &Identity::user(user), &rooms[n % 3]);
+                if n % 5 == 0 {
+                    realtime.identify(&tab_of(name.as_str(), 1 - user)).expect("names are short");
+                }
+                for tab in &mut held {
+                    let events = std::iter::from_fn(|| tab.try_recv().ok()).take(5);
+                    let heard = events.filter(|event| matches!(event, Event::Broadcast(_))).count();
+                    taken.fetch_add(heard, Ordering::Relaxed);
+                }
+                match n % 4 {
+                    0 => drop(realtime.disconnect(&name)),
+                    1 => drop(held.remove(0)),
+                    _ if held.len() > 4 => held.clear(),
+                    _ => {}
+                }
             }
-            let send = |n: usize| broadcast(&realtime, &rooms[n % 3], Counted(Arc::clone(&dropped)));
-            let reached = (0..BROADCASTS).map(send).sum();
-            done.store(true, Ordering::Relaxed);
-            reached
         });
+        let send = |n: usize| broadcast(&realtime, &rooms[n % 3], Counted(Arc::clone(&dropped)));
+        let reached: usize = beside(churners, || (0..BROADCASTS).map(send).sum());
         let stats = realtime.stats();
         assert_nothing_left(&realtime);
         assert_eq!(
@@ -213,14 +214,14 @@ fn superseding_consumers_together_get_every_event_once_and_each_in_order() {
     };
     let mut heard: Vec<u64> = Vec::new();
     let mut tabs = thread::scope(|scope| {
-        let consumers = [scope.spawn(consume), scope.spawn(consume)];
+        let (finish, consumers) = (Finish(&done), [scope.spawn(consume), scope.spawn(consume)]);
         for n in 0..MESSAGES {
             assert_eq!(broadcast(&realtime, &room, n), 1, "live without a gap");
             if n % 64 == 0 {
                 thread::yield_now();
             }
         }
-        done.store(true, Ordering::Relaxed);
+        drop(finish);
         let mut tabs = Vec::new();
         for consumer in consumers {
             let (taken, tab) = consumer.join().expect("no panic");
@@ -254,18 +255,16 @@ fn after_identify_nothing_of_the_other_user_is_handed_out() {
         .expect("the settings are valid");
     let rooms = [channel!("user", 0), channel!("user", 1)];
     let mut own = connect(&realtime, &tab_of("i1", 0));
-    let done = AtomicBool::new(false);
     let mut heard = [0, 0];
-    thread::scope(|scope| {
-        let (realtime, rooms) = (&realtime, &rooms);
-        until(scope, &done, move |round| {
-            let user = round % 2;
-            broadcast(realtime, &rooms[user], user as i64);
-        });
+    let publisher = |round: usize| {
+        let user = round % 2;
+        broadcast(&realtime, &rooms[user], user as i64);
+    };
+    beside([publisher], || {
         for change in 0..CHANGES {
             let user = change % 2;
             realtime.identify(&tab_of("i1", user as i64)).expect("names are short");
-            subscribe(realtime, &Identity::user(user as i64), &rooms[user]);
+            subscribe(&realtime, &Identity::user(user as i64), &rooms[user]);
             for _ in 0..40 {
                 match own.try_recv() {
                     Ok(Event::Broadcast(delivery)) => {
@@ -277,7 +276,6 @@ fn after_identify_nothing_of_the_other_user_is_handed_out() {
                 }
             }
         }
-        done.store(true, Ordering::Relaxed);
     });
     assert!(heard[0] > 0 && heard[1] > 0, "the race was run: {heard:?}");
     drop(own);
@@ -298,7 +296,7 @@ fn no_receipt_restores_a_binding_against_a_concurrent_unsubscribe() {
         let receipt = receipt.expect("nobody is live");
         let start = Barrier::new(2);
         let tab = thread::scope(|scope| {
-            scope.spawn(|| {
+            let unsubscribing = scope.spawn(|| {
                 start.wait();
                 let identity = &identities[round as usize % 3];
                 if round % 2 == 0 {
@@ -308,7 +306,9 @@ fn no_receipt_restores_a_binding_against_a_concurrent_unsubscribe() {
                 }
             });
             start.wait();
-            realtime.reconnect(&client, std::slice::from_ref(&receipt)).expect("names are short")
+            let tab = realtime.reconnect(&client, std::slice::from_ref(&receipt)).expect("names are short");
+            unsubscribing.join().expect("no panic");
+            tab
         });
         restored += tab.receipts.len();
         assert!(realtime.bindings_of("i1").is_empty(), "round {round}");
@@ -328,12 +328,13 @@ fn no_subscribe_binds_a_connection_that_ends_meanwhile() {
         let tab = connect(&realtime, &tab_of("i1", 7));
         let start = Barrier::new(2);
         thread::scope(|scope| {
-            scope.spawn(|| {
+            let ending = scope.spawn(|| {
                 start.wait();
                 if round % 2 == 0 { drop(tab) } else { drop((realtime.disconnect("i1"), tab)) }
             });
             start.wait();
             subscribe(&realtime, &user, &room);
+            ending.join().expect("no panic");
         });
         assert!(realtime.members_of(&room).is_empty(), "round {round}");
     }
@@ -384,7 +385,7 @@ fn ping_pong_between_sleepers_loses_no_wake() {
                 assert!(matches!(tab.try_recv(), Ok(Event::Subscribed(_))));
                 tabs.push(tab);
             }
-            for ((side, mut tab), receive) in tabs.into_iter().enumerate().zip(players) {
+            let play = |((side, mut tab), receive): ((usize, Connection<u64>), Receive)| {
                 let (realtime, tables) = (&realtime, &tables);
                 scope.spawn(move || {
                     for rally in 0..RALLIES {
@@ -399,8 +400,10 @@ fn ping_pong_between_sleepers_loses_no_wake() {
                             assert_eq!(broadcast(realtime, &tables[0], rally), 1);
                         }
                     }
-                });
-            }
+                })
+            };
+            let players: Vec<_> = tabs.into_iter().enumerate().zip(players).map(play).collect();
+            players.into_iter().for_each(|player| player.join().expect("no panic"));
         });
         assert_nothing_left(&realtime);
     }
