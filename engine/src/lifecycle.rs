@@ -478,6 +478,26 @@ mod tests {
     }
 
     #[test]
+    fn i2_a_slot_is_found_by_what_its_tenant_is_and_by_nothing_else() {
+        let realtime = Realtime::<()>::new();
+        let found = || {
+            let identities = [Identity::user(7), Identity::user(8), Identity::session("s")];
+            identities.map(|identity| realtime.engine.registry.candidates(&identity).len())
+        };
+        let (seven, eight) = (Client::new("a").with_user(7).with_session("s"), Client::new("a").with_user(8));
+        let connection = realtime.connect(&seven).unwrap().connection;
+        assert_eq!(found(), [1, 0, 1]);
+        realtime.identify(&eight).unwrap();
+        assert_eq!(found(), [0, 1, 0]);
+        let successor = realtime.connect(&seven).unwrap().connection;
+        assert_eq!(found(), [1, 0, 1]);
+        drop(connection);
+        assert_eq!(found(), [1, 0, 1]);
+        drop(successor);
+        assert_eq!(found(), [0, 0, 0]);
+    }
+
+    #[test]
     fn i5_a_channel_that_nobody_holds_or_is_on_has_no_cell() {
         let realtime = Realtime::<()>::new();
         let channel = Channel::atom("c");

@@ -69,3 +69,39 @@ impl Word {
         Self(node.map_addr(|address| address | messages << COUNT_SHIFT | flags))
     }
 }
+
+#[cfg(all(test, not(holocast_loom)))]
+mod tests {
+    use std::ptr;
+
+    use super::*;
+
+    /// What a word says: the node's address, messages, turn, and which of LONE, CLOSED and PARKED.
+    fn read(word: Word) -> (usize, usize, u32, usize) {
+        let flags = [LONE, CLOSED, PARKED].into_iter().filter(|flag| word.has(*flag)).sum();
+        (word.newest().addr(), word.messages(), word.turn(), flags)
+    }
+
+    #[test]
+    fn no_part_of_the_word_touches_another() {
+        let [node, other] = [ADDRESS, 0x10].map(ptr::without_provenance_mut::<Node>);
+        for turn in 0..=TURNS {
+            for flags in [0, CLOSED, PARKED, CLOSED | PARKED] {
+                let empty = Word::with(ptr::null_mut(), 0, flags | turn << TURN_SHIFT);
+                let (turn, kept, next) = (turn as u32, flags & CLOSED, (turn as u32 + 1) % 4);
+                assert_eq!(read(empty), (0, 0, turn, flags));
+                let lone = empty.pushed(node, 1);
+                assert_eq!(read(lone), (ADDRESS, 1, turn, LONE | kept));
+                assert_eq!(read(lone.pushed(other, 1)), (0x10, 2, turn, kept));
+                let control = empty.pushed(node, 0);
+                assert_eq!(read(control), (ADDRESS, 0, turn, kept));
+                assert_eq!(read(control.pushed(other, 1)), (0x10, 1, turn, kept));
+                let full = Word::with(node, MAX_MESSAGES, lone.flags());
+                assert_eq!(read(full), (ADDRESS, MAX_MESSAGES, turn, LONE | kept));
+                for (word, flags) in [(empty, flags), (lone, kept)] {
+                    assert_eq!(read(Word::with(ptr::null_mut(), 0, word.next_turn())), (0, 0, next, flags));
+                }
+            }
+        }
+    }
+}

@@ -167,4 +167,32 @@ mod tests {
         gates.open(3, 11, 43);
         assert_eq!(gates.pass(3, 11), Some(43));
     }
+
+    #[test]
+    fn who_is_away_is_told_once() {
+        let gates = Gates::new();
+        gates.open(3, 7, 42);
+        assert!(!gates.state(3).is_away_untold());
+        gates.shut(3, Shut::Away);
+        assert!(gates.state(3).is_away_untold());
+        gates.shut(3, Shut::Told);
+        assert!(gates.state(3).is_away() && !gates.state(3).is_away_untold());
+        gates.open(4, 7, 42);
+        gates.shut(4, Shut::Away);
+        gates.shut(4, Shut::Ended);
+        assert!(!gates.state(4).is_away_untold());
+    }
+
+    #[test]
+    fn a_gate_is_muted_only_by_its_own_tenancy() {
+        let gates = Gates::new();
+        for slot in [3, 4] {
+            gates.open(slot, 7, 42);
+        }
+        gates.mute(3, 5..=6);
+        assert!(gates.state(3).is_open() && !gates.state(3).is_mute());
+        gates.mute(3, 5..=7);
+        assert!(gates.state(3).is_mute() && !gates.state(3).is_open());
+        assert_eq!((gates.pass(3, 7), gates.pass(4, 7)), (None, Some(42)));
+    }
 }
