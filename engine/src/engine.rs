@@ -174,3 +174,36 @@ impl Leaving {
         engine.registry.slot(self.slot).joined.forget(cell.id, &self.tickets);
     }
 }
+
+#[cfg(all(test, not(holocast_loom)))]
+mod tests {
+    use super::*;
+    use crate::index::always;
+    use crate::{Client, Realtime};
+
+    #[test]
+    fn i3_of_several_attempts_only_the_last_ones_records_stay() {
+        let realtime = Realtime::<()>::new();
+        let engine = &realtime.engine;
+        let connection = realtime.connect(&Client::new("a")).unwrap().connection;
+        let slot = connection.slot();
+        let mut cell = None;
+        engine.index.edit::<()>(&Channel::atom("c"), always, |found, _, _| {
+            cell = Some(Arc::clone(found));
+            None
+        });
+        let cell = cell.unwrap();
+        let remembered = |attempts: &[bool], became_member: bool| {
+            let mut recorded = Recorded::default();
+            for records in attempts {
+                recorded.begin();
+                assert!(!records || recorded.record(engine, slot, &cell));
+            }
+            recorded.settle(engine, |_| became_member);
+            engine.registry.slot(slot).joined.tickets(&cell).len()
+        };
+        assert_eq!(remembered(&[true, false], true), 0);
+        assert_eq!(remembered(&[true], false), 0);
+        assert_eq!(remembered(&[true, true], true), 1);
+    }
+}

@@ -427,6 +427,9 @@ impl<P: Send + Sync + 'static> Engine<P> {
 
 #[cfg(all(test, not(holocast_loom)))]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, OnceLock};
+
     use crate::{Channel, Client, Identity, Realtime};
 
     #[test]
@@ -495,6 +498,32 @@ mod tests {
         assert_eq!(found(), [1, 0, 1]);
         drop(successor);
         assert_eq!(found(), [0, 0, 0]);
+    }
+
+    #[test]
+    fn c2_no_receipt_is_restored_for_a_tenant_that_changes_meanwhile() {
+        let client = Client::new("a").with_user(7);
+        let changes: [fn(&Realtime<()>); 2] = [
+            |realtime| assert!(realtime.disconnect("a")),
+            |realtime| assert!(realtime.identify(&Client::new("a").with_user(8)).unwrap()),
+        ];
+        for change in changes {
+            // Read just before the receipt is judged.
+            let (engine, due) = (Arc::new(OnceLock::<Realtime<()>>::new()), Arc::new(AtomicBool::new(false)));
+            let (meanwhile, is_due) = (Arc::downgrade(&engine), Arc::clone(&due));
+            let clock = move || {
+                if is_due.swap(false, Ordering::Relaxed) {
+                    change(meanwhile.upgrade().unwrap().get().unwrap());
+                }
+                1
+            };
+            let realtime = engine.get_or_init(|| Realtime::builder().clock(clock).build().unwrap());
+            let receipt = realtime.put_subscription(&client, &Channel::atom("c"), "a").unwrap().unwrap();
+            due.store(true, Ordering::Relaxed);
+            let connected = realtime.reconnect(&client, &[receipt]).unwrap();
+            assert!(!due.load(Ordering::Relaxed), "the clock was not read");
+            assert_eq!((connected.receipts.len(), realtime.stats().members), (0, 0));
+        }
     }
 
     #[test]
