@@ -43,8 +43,8 @@ enum Popped {
     Node(NonNull<Node>),
     Lagged(u64),
     Superseded,
-    Closed,
-    Empty,
+    /// Another consumer was faster.
+    Nothing,
 }
 
 /// The queue of one slot. One cache line; holds no heap memory while idle (rule Q4).
@@ -314,8 +314,7 @@ impl<P> Queue<P> {
                 },
                 Popped::Lagged(messages) => Taken::Lagged(messages),
                 Popped::Superseded => Taken::Superseded,
-                Popped::Closed => Taken::Closed,
-                Popped::Empty => Taken::Empty,
+                Popped::Nothing => continue,
             };
         }
     }
@@ -329,11 +328,7 @@ impl<P> Queue<P> {
             // Relaxed: a count. AcqRel is not needed: nothing is published by it.
             return Popped::Lagged(self.lagged.swap(0, Ordering::Relaxed));
         }
-        match self.next_node() {
-            Some(node) => Popped::Node(node),
-            None if Word(self.word.load(Ordering::Acquire)).has(CLOSED) => Popped::Closed,
-            None => Popped::Empty,
-        }
+        self.next_node().map_or(Popped::Nothing, Popped::Node)
     }
 
     /// What a node just taken holds; `None` if that is withheld (rule C5).
