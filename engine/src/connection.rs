@@ -137,7 +137,7 @@ impl<P: Send + Sync + 'static> Connection<P> {
         self.engine.end(self.place.id(), Some(self.generation), CloseReason::Disconnected)
     }
 
-    #[cfg(all(test, not(holocast_loom)))]
+    #[cfg(test)]
     pub(crate) fn slot(&self) -> SlotId {
         self.place.id()
     }

@@ -340,6 +340,24 @@ fn i3_a_subscribe_against_a_disconnect_leaves_no_zombie() {
     });
 }
 
+/// I3: a subscribe beside a change of user leaves no record of a channel that the connection is not on after all.
+/// Fails if `subscribe` keeps the records of those that it did not bind.
+#[test]
+fn i3_who_is_not_bound_after_all_has_no_record_of_it() {
+    explore("subscribe/identify, records", 3, || {
+        let realtime = engine();
+        let connection = realtime.connect(&tab("i").with_user(7)).unwrap().connection;
+        let _other = realtime.connect(&tab("j").with_user(7)).unwrap().connection;
+        let (subscriber, logging_in) = (realtime.clone(), realtime.clone());
+        race(
+            move || subscriber.subscribe(&Identity::user(7), &channel(), "a").unwrap(),
+            move || logging_in.identify(&tab("i").with_user(8)).unwrap(),
+        );
+        assert!(realtime.bindings_of("i").is_empty());
+        assert_eq!(realtime.engine.registry.slot(connection.slot()).joined.visit().len(), 0);
+    });
+}
+
 /// C4, I3: a delete that finds the connection ended has removed nothing, so it leaves the record to the end.
 /// Fails if `edit_own` forgets the record of a connection that it no longer found.
 #[test]
