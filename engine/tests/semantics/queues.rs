@@ -127,6 +127,17 @@ fn q2_drop_newest_refuses_counts_and_tells_the_receiver() {
 
 /// Q2
 #[test]
+fn q2_a_loss_is_told_before_the_rest_of_a_burst_that_was_begun() {
+    let (realtime, mut one) = small(3, Overflow::DropNewest);
+    assert_eq!(all(&realtime, 1..=3), [(1, 0); 3]);
+    assert!(matches!(one.try_recv(), Ok(Event::Broadcast(heard)) if *heard.params() == 1));
+    assert_eq!(all(&realtime, 4..=5), [(1, 0), (0, 1)]);
+    let rest = [2, 3, 4].map(|n| format!("{{:room, 42}} add {n} for page"));
+    assert_eq!(seen(&mut one), [&["lagged 1".to_string()], &rest[..]].concat());
+}
+
+/// Q2
+#[test]
 fn q2_reset_releases_what_is_queued_in_favour_of_the_new() {
     let (realtime, mut one) = small(2, Overflow::Reset);
     assert_eq!(all(&realtime, 1..=2), [(1, 0); 2]);
