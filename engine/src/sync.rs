@@ -213,8 +213,6 @@ mod stand_in {
     pub(crate) use super::cell::UnsafeCell;
     #[cfg(holocast_loom)]
     pub(crate) use loom::cell::UnsafeCell;
-    #[cfg(holocast_loom)]
-    pub(crate) use loom::future::AtomicWaker;
     pub(crate) use model::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
     pub(crate) fn spin() {
@@ -240,6 +238,30 @@ mod stand_in {
                 drop(self.0.set(make()));
             }
             self.get().expect("as above")
+        }
+    }
+
+    /// loom's, under the crate's names.
+    #[cfg(holocast_loom)]
+    #[derive(Debug)]
+    pub(crate) struct AtomicWaker(loom::future::AtomicWaker);
+
+    #[cfg(holocast_loom)]
+    impl AtomicWaker {
+        pub(crate) fn new() -> Self {
+            Self(loom::future::AtomicWaker::new())
+        }
+
+        pub(crate) fn register(&self, waker: &std::task::Waker) {
+            self.0.register_by_ref(waker);
+        }
+
+        pub(crate) fn take(&self) -> Option<std::task::Waker> {
+            self.0.take_waker()
+        }
+
+        pub(crate) fn wake(&self) {
+            self.0.wake();
         }
     }
 

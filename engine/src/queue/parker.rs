@@ -20,27 +20,13 @@ impl Parker {
     }
 
     /// Remembers whom to wake. Called by the one receiver of the lease.
-    #[cfg(not(holocast_loom))]
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
     }
 
-    /// Remembers whom to wake. Called by the one receiver of the lease.
-    #[cfg(holocast_loom)]
-    pub(crate) fn register(&self, waker: &Waker) {
-        self.waker.register_by_ref(waker);
-    }
-
     /// Forgets whom to wake. Called by the one receiver of the lease.
-    #[cfg(not(holocast_loom))]
     pub(crate) fn forget(&self) {
         drop(self.waker.take());
-    }
-
-    /// Forgets whom to wake. Called by the one receiver of the lease.
-    #[cfg(holocast_loom)]
-    pub(crate) fn forget(&self) {
-        drop(self.waker.take_waker());
     }
 
     /// Wakes the receiver if it registered since the last wake.
